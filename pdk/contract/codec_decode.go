@@ -1,0 +1,279 @@
+package contract
+
+import (
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// reader walks one JSON value that the tokenizer found valid, so it looks for types, not
+// for syntax. Texts that it hands out are parts of doc.
+type reader struct {
+	doc string
+	at  int
+}
+
+// peek returns the first byte of what follows: a value, a comma or a closing bracket.
+func (r *reader) peek() byte {
+	for {
+		switch c := r.doc[r.at]; c {
+		case ' ', '\t', '\n', '\r', ',', ':':
+			r.at++
+		default:
+			return c
+		}
+	}
+}
+
+// begin reads the bracket that opens an object or array.
+func (r *reader) begin(bracket byte) error {
+	if r.peek() != bracket {
+		return r.wrongType(bracket)
+	}
+	r.at++
+	return nil
+}
+
+// end reads a closing bracket, and tells whether there was one.
+func (r *reader) end() bool {
+	if c := r.peek(); c != '}' && c != ']' {
+		return false
+	}
+	r.at++
+	return true
+}
+
+// name reads the name of the next member; more is false at the object's end, which is
+// then read.
+func (r *reader) name() (name string, more bool) {
+	if r.end() {
+		return "", false
+	}
+	return r.quoted(), true
+}
+
+// quoted reads the string that begins here.
+func (r *reader) quoted() string {
+	start := r.at
+	escaped := r.skipQuoted()
+	if escaped {
+		text, _ := jsontext.AppendUnquote(nil, r.doc[start:r.at]) // the tokenizer checked it
+		return string(text)
+	}
+	return r.doc[start+1 : r.at-1]
+}
+
+// skipQuoted reads over the string that begins here, and tells whether it has an escape.
+// Nearly none has, and IndexByte looks at eight bytes at once also in a guest.
+func (r *reader) skipQuoted() (escaped bool) {
+	start := r.at + 1
+	length := strings.IndexByte(r.doc[start:], '"')
+	if strings.IndexByte(r.doc[start:start+length], '\\') < 0 {
+		r.at = start + length + 1
+		return false
+	}
+	i := start
+	for r.doc[i] != '"' {
+		if r.doc[i] == '\\' {
+			i++
+		}
+		i++
+	}
+	r.at = i + 1
+	return true
+}
+
+// skip reads over the next value.
+func (r *reader) skip() {
+	for depth := 0; ; {
+		switch r.peek() {
+		case '"':
+			r.skipQuoted()
+		case '{', '[':
+			depth++
+			r.at++
+		case '}', ']':
+			depth--
+			r.at++
+		default:
+			r.literal()
+		}
+		if depth == 0 {
+			return
+		}
+	}
+}
+
+// literal reads the number, true, false or null that begins here.
+func (r *reader) literal() string {
+	start := r.at
+	if length := strings.IndexAny(r.doc[start:], ",]} \t\r\n"); length >= 0 {
+		r.at += length
+	} else {
+		r.at = len(r.doc)
+	}
+	return r.doc[start:r.at]
+}
+
+// absent reads a null, and tells whether there was one.
+func (r *reader) absent() bool {
+	if r.peek() != 'n' {
+		return false
+	}
+	r.at += len("null")
+	return true
+}
+
+// text reads a string.
+func (r *reader) text() (string, error) {
+	if r.peek() != '"' {
+		return "", r.wrongType('"')
+	}
+	return r.quoted(), nil
+}
+
+func decodeString[T ~string](r *reader, dst *T) error {
+	if r.absent() {
+		return nil
+	}
+	s, err := r.text()
+	*dst = T(s)
+	return err
+}
+
+func decodeInt(r *reader, dst *int64) error {
+	if r.absent() {
+		return nil
+	}
+	if c := r.peek(); c != '-' && (c < '0' || c > '9') {
+		return r.wrongType('0')
+	}
+	start := r.at
+	n, err := strconv.ParseInt(r.literal(), 10, 64)
+	if err != nil {
+		return wrongValue(start, "a whole number from -2^63 to 2^63-1, without point and exponent, is needed")
+	}
+	*dst = n
+	return nil
+}
+
+func decodeBool(r *reader, dst *bool) error {
+	if r.absent() {
+		return nil
+	}
+	c := r.peek()
+	if c != 't' && c != 'f' {
+		return r.wrongType('t')
+	}
+	r.literal()
+	*dst = c == 't'
+	return nil
+}
+
+func decodeTime(r *reader, dst *time.Time) error {
+	if r.absent() {
+		return nil
+	}
+	s, err := r.text()
+	if err != nil {
+		return err
+	}
+	if dst.UnmarshalText([]byte(s)) != nil {
+		return wrongValue(r.at-1, `a time as in RFC 3339 is needed, such as "2026-01-31T09:30:00Z"`)
+	}
+	return nil
+}
+
+func decodeBytes(r *reader, dst *[]byte) error {
+	if r.absent() {
+		return nil
+	}
+	s, err := r.text()
+	if err != nil {
+		return err
+	}
+	if *dst, err = base64.StdEncoding.DecodeString(s); err != nil {
+		return wrongValue(r.at-1, "base64 (RFC 4648 section 4, with padding) is needed")
+	}
+	return nil
+}
+
+func decodeRaw(r *reader, dst *RawJSON) error {
+	if r.absent() {
+		return nil
+	}
+	start := r.at
+	r.skip()
+	raw := RawJSON(r.doc[start:r.at])
+	if tooDeep(raw, MaxRawDepth) {
+		return wrongValue(start, "arrays and objects of a raw value nest deeper than 48")
+	}
+	*dst = raw
+	return nil
+}
+
+func decodeMap(r *reader, dst *map[string]string) error {
+	if r.absent() {
+		return nil
+	}
+	if err := r.begin('{'); err != nil {
+		return err
+	}
+	m := make(map[string]string)
+	for {
+		key, more := r.name()
+		if !more {
+			*dst = m
+			return nil
+		}
+		value, err := r.text()
+		if err != nil {
+			return err
+		}
+		m[key] = value
+	}
+}
+
+func decodeStrings[T ~string](r *reader, dst *[]T) error {
+	return decodeArray(r, dst, func(element *T, r *reader) error {
+		s, err := r.text()
+		*element = T(s)
+		return err
+	})
+}
+
+func decodeArray[T any](r *reader, dst *[]T, decode func(*T, *reader) error) error {
+	if r.absent() {
+		return nil
+	}
+	if err := r.begin('['); err != nil {
+		return err
+	}
+	list := make([]T, 0, 4)
+	for !r.end() {
+		list = append(list, *new(T))
+		if err := decode(&list[len(list)-1], r); err != nil {
+			return err
+		}
+	}
+	*dst = list
+	return nil
+}
+
+func decodeStruct[T any](r *reader, dst *T, decode func(*T, *reader) error) error {
+	if r.absent() {
+		return nil
+	}
+	return decode(dst, r)
+}
+
+func decodePointer[T any](r *reader, dst **T, decode func(*T, *reader) error) error {
+	if r.absent() {
+		return nil
+	}
+	*dst = new(T)
+	return decode(*dst, r)
+}
