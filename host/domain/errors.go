@@ -1,0 +1,20 @@
+package domain
+
+import "errors"
+
+// What a store answers. Match with errors.Is.
+var (
+	// ErrNotFound means that there is no such thing, or that it belongs to somebody else.
+	ErrNotFound = errors.New("not found")
+	// ErrExists means that the name is taken.
+	ErrExists = errors.New("already exists")
+	// ErrConflict means that something the caller read has changed since.
+	ErrConflict = errors.New("conflict")
+	// ErrQuota means that a limit was reached.
+	ErrQuota = errors.New("quota exceeded")
+	// ErrIdempotencyMismatch means that the idempotency key was used for another request.
+	ErrIdempotencyMismatch = errors.New("idempotency key was used for another request")
+	// ErrUnavailable means that the store cannot take writes now (full or read-only disk,
+	// closing down). Nothing of the refused transaction was kept.
+	ErrUnavailable = errors.New("store unavailable")
+)

@@ -1,0 +1,146 @@
+package domain
+
+import (
+	"time"
+
+	"github.com/seed75a60ee1/patchbay/pdk/contract"
+)
+
+// JobKind says what a job does.
+type JobKind string
+
+// The kinds of job.
+const (
+	// JobCommand runs a command.
+	JobCommand JobKind = "command"
+	// JobEvent makes an event visible, after fetching the media it carries.
+	JobEvent JobKind = "event"
+)
+
+// JobState is where a job stands.
+type JobState string
+
+// The states of a job.
+const (
+	// JobQueued means that it waits for its time or its turn.
+	JobQueued JobState = "queued"
+	// JobDone means that it did what it was for.
+	JobDone JobState = "done"
+	// JobParked means that it failed for good and waits for somebody to decide.
+	JobParked JobState = "parked"
+	// JobCancelled means that somebody decided against it.
+	JobCancelled JobState = "cancelled"
+)
+
+// Ended tells whether the job leaves its lane.
+func (s JobState) Ended() bool { return s != JobQueued }
+
+// Job is a durable piece of work in a lane. Jobs of one lane run one at a time, in the
+// order of Seq.
+type Job struct {
+	// ID is a command's id, or for an event the event's.
+	ID         string                `json:"id"`
+	Kind       JobKind               `json:"kind"`
+	Workspace  contract.WorkspaceID  `json:"workspace"`
+	Connection contract.ConnectionID `json:"connection"`
+	// Lane is the order the job runs in; unique per host.
+	Lane string `json:"lane"`
+	// Seq is the job's place among all jobs of the host.
+	Seq uint64 `json:"seq"`
+	// NotBefore is the earliest time to run.
+	NotBefore time.Time `json:"not_before"`
+	// Attempts counts the runs so far.
+	Attempts  int               `json:"attempts"`
+	State     JobState          `json:"state"`
+	Failure   *contract.Failure `json:"failure,omitempty"`
+	CreatedAt time.Time         `json:"created_at"`
+	UpdatedAt time.Time         `json:"updated_at"`
+	Command   *Command          `json:"command,omitempty"`
+	Event     *Event            `json:"event,omitempty"`
+}
+
+// Command is what a tenant or the host asks a plugin to do.
+type Command struct {
+	ID contract.CommandID `json:"id"`
+	// Export is the plugin's function that does it.
+	Export contract.Export `json:"export"`
+	// By is who asked: a token's subject, or "plugin" or "host".
+	By string `json:"by"`
+	// The fields below are the export's own input, as far as it has them.
+	Message      *contract.Message      `json:"message,omitempty"`
+	Strict       bool                   `json:"strict,omitempty"`
+	Conversation *contract.Conversation `json:"conversation,omitempty"`
+	Status       *contract.StatusReport `json:"status,omitempty"`
+	Typing       *contract.Typing       `json:"typing,omitempty"`
+	Contact      contract.ContactID     `json:"contact,omitempty"`
+	Payload      string                 `json:"payload,omitempty"`
+	// Result is what the plugin answered, without its effects.
+	Result *CommandResult `json:"result,omitempty"`
+}
+
+// CommandResult is what came of a command.
+type CommandResult struct {
+	Sent   *contract.Sent   `json:"sent,omitempty"`
+	Health *contract.Health `json:"health,omitempty"`
+}
+
+// NewCommand is a command to accept.
+type NewCommand struct {
+	Workspace  contract.WorkspaceID
+	Connection contract.ConnectionID
+	Command    Command
+	// Lane is the lane within the connection; see ConversationLane. Empty means a lane of
+	// the command's own.
+	Lane string
+	// Message is stored with the command, for send_message.
+	Message *Message
+	// IdempotencyKey makes a second acceptance with the same key and RequestHash return the
+	// first job, and one with another hash ErrIdempotencyMismatch. Empty means none.
+	IdempotencyKey string
+	RequestHash    string
+	At             time.Time
+}
+
+// CommandEffects is the commit of one run of a command.
+type CommandEffects struct {
+	Effects
+	// Job is the job that ran, as it was read.
+	JobID string
+	// State is where the job stands now; JobQueued means that it runs again at NotBefore.
+	State     JobState
+	NotBefore time.Time
+	Failure   *contract.Failure
+	Result    *CommandResult
+	// CountAttempt adds one to the job's attempts.
+	CountAttempt bool
+	// Setup and Capabilities replace the connection's, if not nil.
+	Setup        []contract.SetupStep
+	Capabilities []contract.Capability
+}
+
+// CommandCommitted is what a store answers to the commit of a command.
+type CommandCommitted struct {
+	Job    Job
+	Events []Event
+	Jobs   []Job
+}
+
+// ConversationLane is the lane of the commands of one conversation of one connection.
+func ConversationLane(c contract.ConnectionID, conversation contract.ConversationID) string {
+	return "command/" + string(c) + "/conversation/" + string(conversation)
+}
+
+// PluginLane is the lane of the commands that a plugin asked for under its own name for it.
+func PluginLane(c contract.ConnectionID, lane string) string {
+	return "command/" + string(c) + "/plugin/" + lane
+}
+
+// ConnectionLane is the lane of the commands that concern a connection as a whole.
+func ConnectionLane(c contract.ConnectionID) string {
+	return "command/" + string(c) + "/connection"
+}
+
+// EventLane is the lane of the events of one conversation of one connection.
+func EventLane(c contract.ConnectionID, conversation contract.ConversationID) string {
+	return "event/" + string(c) + "/" + string(conversation)
+}

@@ -1,0 +1,90 @@
+package domain
+
+import (
+	"time"
+
+	"github.com/seed75a60ee1/patchbay/pdk/contract"
+)
+
+// Workspace is one tenant.
+type Workspace struct {
+	ID        contract.WorkspaceID `json:"id"`
+	Name      string               `json:"name"`
+	CreatedAt time.Time            `json:"created_at"`
+	// Enabled names the plugins that the workspace may connect with, sorted.
+	Enabled []string `json:"enabled,omitempty"`
+}
+
+// Connection is one account of one workspace on one platform, as it is kept.
+type Connection struct {
+	ID        contract.ConnectionID    `json:"id"`
+	Workspace contract.WorkspaceID     `json:"workspace"`
+	Plugin    string                   `json:"plugin"`
+	Name      string                   `json:"name"`
+	State     contract.ConnectionState `json:"state"`
+	// StateCode, StateReason and StateAction explain State; see contract.StateChange.
+	StateCode   string `json:"state_code,omitempty"`
+	StateReason string `json:"state_reason,omitempty"`
+	StateAction string `json:"state_action,omitempty"`
+	// Endpoint is the unguessable segment of the receive URL: 32 random bytes, base64url.
+	Endpoint string `json:"endpoint"`
+	// Settings holds what the tenant set; defaults are not stored.
+	Settings map[string]string `json:"settings,omitempty"`
+	// PrivateTargets lists "ip:port" targets that an operator allowed egress to, although
+	// their addresses are private.
+	PrivateTargets []string `json:"private_targets,omitempty"`
+	// Setup is what the tenant must enter on the platform, placeholders unfilled.
+	Setup        []contract.SetupStep  `json:"setup,omitempty"`
+	Capabilities []contract.Capability `json:"capabilities,omitempty"`
+	CreatedAt    time.Time             `json:"created_at"`
+	UpdatedAt    time.Time             `json:"updated_at"`
+	// LastInboundAt and LastOutboundAt are the times of the last genuine delivery and of
+	// the last message that the platform accepted.
+	LastInboundAt  time.Time `json:"last_inbound_at,omitzero"`
+	LastOutboundAt time.Time `json:"last_outbound_at,omitzero"`
+}
+
+// Secret is one named secret of a connection, encrypted. A secret may have several
+// values while it is being rotated: all compare equal, and the newest is sent out.
+type Secret struct {
+	Connection contract.ConnectionID `json:"connection"`
+	Name       string                `json:"name"`
+	Values     []SecretValue         `json:"values"`
+}
+
+// SecretValue is one value of a secret.
+type SecretValue struct {
+	// Ciphertext is the value, encrypted with the connection and the name as associated
+	// data.
+	Ciphertext []byte    `json:"ciphertext"`
+	CreatedAt  time.Time `json:"created_at"`
+	// ExpiresAt is when it stops being accepted; zero means never.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+}
+
+// Media describes bytes that the host keeps, outside the store, by their hash.
+type Media struct {
+	Handle    contract.MediaHandle `json:"handle"`
+	Workspace contract.WorkspaceID `json:"workspace"`
+	SHA256    string               `json:"sha256"`
+	Name      string               `json:"name"`
+	MIME      string               `json:"mime"`
+	SizeBytes int64                `json:"size_bytes"`
+	CreatedAt time.Time            `json:"created_at"`
+}
+
+// Page selects a page of a listing.
+type Page struct {
+	// After is the cursor of the last item of the page before; empty means the first page.
+	After string
+	// Limit is how many items to return, 1 to 1000; 0 means 100.
+	Limit int
+}
+
+// Size returns the page's limit with the default filled in.
+func (p Page) Size() int {
+	if p.Limit <= 0 {
+		return 100
+	}
+	return min(p.Limit, 1000)
+}
