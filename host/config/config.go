@@ -1,0 +1,145 @@
+// Package config reads how a host is set up.
+//
+// A value comes from the first of these that has one: a flag, an environment variable, the
+// YAML file, the default. The field "ingress.listen" is ingress: {listen: …} in the file,
+// PATCHBAY_INGRESS_LISTEN in the environment and --ingress.listen on the command line.
+// Durations are written "2.5s" or "24h", sizes in bytes "65536" or "64KiB".
+//
+// [Load] reports everything that is wrong at once. [Describe] lists every field with what
+// stands beside it in [Config], so that the documentation cannot differ from the code.
+package config
+
+import "time"
+
+// Mode says whom a host is for.
+type Mode string
+
+// The modes.
+const (
+	// Production wants a reviewer to approve each plugin.
+	Production Mode = "production"
+	// Development approves whatever is dropped in.
+	Development Mode = "development"
+)
+
+// Config is how a host is set up. Each field says in its tags what it is called, its
+// default, its bounds and what it is for.
+type Config struct {
+	Data       string     `koanf:"data" default:"data" desc:"Folder for everything the host keeps: store, keys, attachments, plugins."`
+	Mode       Mode       `koanf:"mode" default:"production" oneof:"production development" desc:"development approves every plugin that is dropped in; never use it with plugins of strangers."`
+	Ingress    Ingress    `koanf:"ingress"`
+	Management Management `koanf:"management"`
+	Receive    Receive    `koanf:"receive"`
+	Command    Command    `koanf:"command"`
+	Jobs       Jobs       `koanf:"jobs"`
+	Egress     Egress     `koanf:"egress"`
+	Media      Media      `koanf:"media"`
+	Sandbox    Sandbox    `koanf:"sandbox"`
+	Plugins    Plugins    `koanf:"plugins"`
+	Shutdown   Shutdown   `koanf:"shutdown"`
+	Log        Log        `koanf:"log"`
+}
+
+// Ingress is where platforms deliver.
+type Ingress struct {
+	Listen         string        `koanf:"listen" default:"127.0.0.1:8080" check:"address" desc:"Address that platforms reach, directly or through a proxy that ends TLS."`
+	PublicURL      string        `koanf:"public_url" check:"url" desc:"Origin of the URLs that platforms are given, such as https://hooks.example.com; empty means http:// and the address listened on."`
+	MaxBodyBytes   int64         `koanf:"max_body_bytes" default:"1MiB" min:"1KiB" max:"64MiB" unit:"bytes" desc:"Largest body of a delivery."`
+	MaxHeaderBytes int           `koanf:"max_header_bytes" default:"16KiB" min:"4KiB" max:"256KiB" unit:"bytes" desc:"Largest header of a request."`
+	ReadTimeout    time.Duration `koanf:"read_timeout" default:"10s" min:"100ms" max:"5m" desc:"Time to read a whole request."`
+	WriteTimeout   time.Duration `koanf:"write_timeout" default:"30s" min:"100ms" max:"10m" desc:"Time to write a whole answer, downloads of attachments included."`
+	IdleTimeout    time.Duration `koanf:"idle_timeout" default:"60s" min:"100ms" max:"10m" desc:"How long an idle connection is kept open."`
+}
+
+// Management is where people and programs of ours operate the host.
+type Management struct {
+	Listen string `koanf:"listen" default:"127.0.0.1:8081" check:"address" desc:"Address of the management API; keep it away from the internet."`
+}
+
+// Receive bounds what a platform waits for.
+type Receive struct {
+	Deadline        time.Duration `koanf:"deadline" default:"2.5s" min:"50ms" max:"30s" desc:"Time for a plugin to take one delivery."`
+	MaxRepeatWindow time.Duration `koanf:"max_repeat_window" default:"10m" min:"0s" max:"24h" desc:"Longest time for which a plugin may have identical bodies counted as repeats; 0 compares none."`
+}
+
+// Command bounds what runs in the background.
+type Command struct {
+	Deadline time.Duration `koanf:"deadline" default:"30s" min:"100ms" max:"10m" desc:"Time for a plugin to carry out one command."`
+}
+
+// Jobs says how durable work is done.
+type Jobs struct {
+	Workers     int           `koanf:"workers" default:"16" min:"1" max:"1024" desc:"How many jobs run at once."`
+	MaxAttempts int           `koanf:"max_attempts" default:"12" min:"1" max:"100" desc:"How often a job is run before it is parked."`
+	MaxAge      time.Duration `koanf:"max_age" default:"24h" min:"1m" max:"720h" desc:"How old a job may be when it is run again."`
+	BaseDelay   time.Duration `koanf:"base_delay" default:"1s" min:"10ms" max:"10m" desc:"Longest wait before the second run of a job; it doubles from run to run."`
+	MaxDelay    time.Duration `koanf:"max_delay" default:"5m" min:"10ms" max:"24h" desc:"Longest wait between two runs of a job."`
+}
+
+// Egress bounds what plugins send.
+type Egress struct {
+	CAFile           string        `koanf:"ca_file" desc:"PEM file of certificate authorities to trust beside the system's."`
+	DefaultTimeout   time.Duration `koanf:"default_timeout" default:"10s" min:"100ms" max:"5m" desc:"Time for a request that names no limit."`
+	MaxTimeout       time.Duration `koanf:"max_timeout" default:"60s" min:"100ms" max:"10m" desc:"Longest time for any request."`
+	MaxRequestBytes  int64         `koanf:"max_request_bytes" default:"1MiB" min:"1KiB" max:"64MiB" unit:"bytes" desc:"Largest body of a request, secrets filled in."`
+	MaxResponseBytes int64         `koanf:"max_response_bytes" default:"1MiB" min:"1KiB" max:"64MiB" unit:"bytes" desc:"How much of an answer's body a plugin gets to see."`
+}
+
+// Media bounds attachments.
+type Media struct {
+	MaxBytes int64         `koanf:"max_bytes" default:"50MiB" min:"1KiB" max:"2GiB" unit:"bytes" desc:"Largest attachment."`
+	LinkTTL  time.Duration `koanf:"link_ttl" default:"24h" min:"1m" max:"720h" desc:"How long a link to an attachment works."`
+}
+
+// Sandbox bounds what a plugin uses.
+type Sandbox struct {
+	MemoryPages int `koanf:"memory_pages" default:"512" min:"16" max:"65536" desc:"Most memory of one invocation, in pages of 64 KiB."`
+}
+
+// Plugins says where plugins come from.
+type Plugins struct {
+	Dir          string        `koanf:"dir" default:"plugins" desc:"Folder that plugins are dropped into; empty means that there is none."`
+	AutoApprove  bool          `koanf:"auto_approve" default:"false" desc:"Grant every plugin all it asks for; on by itself in mode development, and refused in production."`
+	PollInterval time.Duration `koanf:"poll_interval" default:"2s" min:"100ms" max:"1h" desc:"How often the folder is looked at besides its change notices."`
+}
+
+// Shutdown says how the host stops.
+type Shutdown struct {
+	Grace time.Duration `koanf:"grace" default:"20s" min:"0s" max:"10m" desc:"Time for what runs to end."`
+}
+
+// Log says what is logged.
+type Log struct {
+	Level  string `koanf:"level" default:"info" oneof:"debug info warn error" desc:"Least level that is logged."`
+	Format string `koanf:"format" default:"text" oneof:"text json" desc:"How a line is written."`
+}
+
+// complete fills in what depends on other fields. Own tells which fields somebody set.
+func (c *Config) complete(own func(name string) bool) {
+	if c.Mode == Development && !own("plugins.auto_approve") {
+		c.Plugins.AutoApprove = true
+	}
+}
+
+// conflicts finds fields that do not go together.
+func (c *Config) conflicts(report func(name, why, allowed string)) {
+	if c.Data == "" {
+		report("data", "it is empty", "the path of a folder")
+	}
+	if c.Mode == Production && c.Plugins.AutoApprove {
+		report("plugins.auto_approve", "in production a reviewer approves plugins", "false, or true in mode development")
+	}
+	if c.Egress.DefaultTimeout > c.Egress.MaxTimeout {
+		report("egress.default_timeout", "it is more than egress.max_timeout", "at most "+c.Egress.MaxTimeout.String())
+	}
+	if c.Jobs.BaseDelay > c.Jobs.MaxDelay {
+		report("jobs.base_delay", "it is more than jobs.max_delay", "at most "+c.Jobs.MaxDelay.String())
+	}
+	if c.Receive.Deadline > c.Ingress.WriteTimeout {
+		report("receive.deadline", "it is more than ingress.write_timeout, so that answers would be cut off",
+			"at most "+c.Ingress.WriteTimeout.String())
+	}
+	if c.Ingress.Listen == c.Management.Listen && portOf(c.Ingress.Listen) != "0" {
+		report("management.listen", "it is ingress.listen", "another port")
+	}
+}
