@@ -1,0 +1,210 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/seed75a60ee1/patchbay/host/domain"
+	"github.com/seed75a60ee1/patchbay/pdk/contract"
+)
+
+// CreateConnection keeps a new connection with its secrets. ErrExists if the id or the
+// endpoint is taken, ErrNotFound if there is no such workspace.
+func (s *Store) CreateConnection(ctx context.Context, c domain.Connection, secrets []domain.Secret) error {
+	return s.update(ctx, "create connection", func(t *tx) error {
+		if !t.has(bucketWorkspaces, key(c.Workspace)) {
+			return fmt.Errorf("workspace %q: %w", c.Workspace, domain.ErrNotFound)
+		}
+		if t.has(bucketConnections, key(c.ID)) {
+			return fmt.Errorf("connection %q: %w", c.ID, domain.ErrExists)
+		}
+		if err := t.endpointFree(c); err != nil {
+			return err
+		}
+		t.putConnection(nil, c)
+		for _, secret := range secrets {
+			secret.Connection = c.ID
+			t.putSecret(secret)
+		}
+		return nil
+	})
+}
+
+func (t *tx) endpointFree(c domain.Connection) error {
+	holder := t.get(bucketByEndpoint, key(c.Endpoint))
+	if holder != nil && contract.ConnectionID(holder) != c.ID {
+		return fmt.Errorf("endpoint of connection %q: %w", c.ID, domain.ErrExists)
+	}
+	return nil
+}
+
+// putConnection replaces a connection; before is nil for a new one.
+func (t *tx) putConnection(before *domain.Connection, after domain.Connection) {
+	var old []entry
+	if before != nil {
+		old = connectionIndex(*before)
+	}
+	if before == nil || !before.LastInboundAt.Equal(after.LastInboundAt) || !before.LastOutboundAt.Equal(after.LastOutboundAt) {
+		t.putTraffic(after.ID, after.LastInboundAt, after.LastOutboundAt)
+	}
+	t.reindex(old, connectionIndex(after))
+	after.LastInboundAt, after.LastOutboundAt = time.Time{}, time.Time{}
+	t.putJSON(bucketConnections, key(after.ID), after)
+}
+
+func connectionIndex(c domain.Connection) []entry {
+	index := []entry{{bucketByWorkspace, workspaceKey(c.Workspace).rest(string(c.ID)), present}}
+	if c.Endpoint != "" {
+		index = append(index, entry{bucketByEndpoint, key(c.Endpoint), []byte(c.ID)})
+	}
+	return index
+}
+
+func workspaceKey(ws contract.WorkspaceID) key { return newKey().text(string(ws)) }
+
+func connectionKey(c contract.ConnectionID) key { return newKey().text(string(c)) }
+
+// putTraffic keeps the times that every delivery changes apart from the rest.
+func (t *tx) putTraffic(c contract.ConnectionID, inbound, outbound time.Time) {
+	t.put(bucketTraffic, key(c), append(packTime(inbound), packTime(outbound)...))
+}
+
+func (t *tx) traffic(c contract.ConnectionID) (inbound, outbound time.Time) {
+	v := t.get(bucketTraffic, key(c))
+	if len(v) != 16 {
+		return time.Time{}, time.Time{}
+	}
+	return unpackTime(v[:8]), unpackTime(v[8:])
+}
+
+// sawTraffic moves the times of the last traffic on; a zero time stands for no news.
+func (t *tx) sawTraffic(c contract.ConnectionID, inbound, outbound time.Time) {
+	in, out := t.traffic(c)
+	if inbound.After(in) {
+		in = inbound
+	}
+	if outbound.After(out) {
+		out = outbound
+	}
+	t.putTraffic(c, in, out)
+}
+
+// Connection returns a connection; ErrNotFound if there is none.
+func (s *Store) Connection(ctx context.Context, id contract.ConnectionID) (domain.Connection, error) {
+	return view(ctx, s, "read connection", func(t *tx) (domain.Connection, error) {
+		return t.connection(id)
+	})
+}
+
+func (t *tx) connection(id contract.ConnectionID) (domain.Connection, error) {
+	c, err := load[domain.Connection](t, bucketConnections, key(id))
+	if err != nil {
+		return c, fmt.Errorf("connection %q: %w", id, err)
+	}
+	c.LastInboundAt, c.LastOutboundAt = t.traffic(id)
+	return c, nil
+}
+
+// owns returns ErrNotFound unless the connection is one of the workspace's.
+func (t *tx) owns(ws contract.WorkspaceID, c contract.ConnectionID) error {
+	if !t.has(bucketByWorkspace, workspaceKey(ws).rest(string(c))) {
+		return fmt.Errorf("connection %q of workspace %q: %w", c, ws, domain.ErrNotFound)
+	}
+	return nil
+}
+
+// ConnectionByEndpoint returns the connection whose endpoint it is; ErrNotFound if it is
+// nobody's.
+func (s *Store) ConnectionByEndpoint(ctx context.Context, endpoint string) (domain.Connection, error) {
+	return view(ctx, s, "find connection", func(t *tx) (domain.Connection, error) {
+		id := t.get(bucketByEndpoint, key(endpoint))
+		if id == nil { // the text of the error must not carry a guess into a log
+			return domain.Connection{}, fmt.Errorf("endpoint: %w", domain.ErrNotFound)
+		}
+		return t.connection(contract.ConnectionID(id))
+	})
+}
+
+// Connections lists the connections of a workspace, oldest first, with the cursor of the
+// next page.
+func (s *Store) Connections(ctx context.Context, ws contract.WorkspaceID, p domain.Page) ([]domain.Connection, string, error) {
+	return paged(ctx, s, "list connections", func(t *tx) ([]domain.Connection, string, error) {
+		after, err := listConnections.position(p.After)
+		if err != nil {
+			return nil, "", err
+		}
+		return collect(ctx, listConnections, p.Size(), t.scan(bucketByWorkspace, workspaceKey(ws), after),
+			func(id, _ []byte) (domain.Connection, bool, error) {
+				c, err := t.connection(contract.ConnectionID(id))
+				return c, true, err
+			})
+	})
+}
+
+// UpdateConnection changes a connection. Its ID, Workspace and CreatedAt and the times of
+// its traffic stay as they are. ErrExists if the new endpoint is taken; an error of
+// modify is returned and nothing is changed.
+func (s *Store) UpdateConnection(ctx context.Context, id contract.ConnectionID, modify func(*domain.Connection) error) (domain.Connection, error) {
+	return change(ctx, s, "update connection", func(t *tx) (domain.Connection, error) {
+		after, err := t.connection(id)
+		if err != nil {
+			return after, err
+		}
+		before, err := t.connection(id) // its own copy: modify may change maps and slices
+		if err != nil {
+			return after, err
+		}
+		if err := modify(&after); err != nil {
+			return after, err
+		}
+		after.ID, after.Workspace, after.CreatedAt = before.ID, before.Workspace, before.CreatedAt
+		after.LastInboundAt, after.LastOutboundAt = before.LastInboundAt, before.LastOutboundAt
+		if err := t.endpointFree(after); err != nil {
+			return after, err
+		}
+		t.putConnection(&before, after)
+		return after, nil
+	})
+}
+
+// DeleteConnection removes a connection with its endpoint, secrets and key-value entries,
+// and cancels its queued jobs, the one that tears it down included: commit that one
+// first. Deliveries, messages and events stay. ErrNotFound if there is none.
+func (s *Store) DeleteConnection(ctx context.Context, id contract.ConnectionID) error {
+	now := s.opts.Now()
+	return s.update(ctx, "delete connection", func(t *tx) error {
+		c, err := t.connection(id)
+		if err != nil {
+			return err
+		}
+		queued, err := t.jobsOf(id, domain.JobQueued)
+		if err != nil {
+			return err
+		}
+		for _, job := range queued {
+			if _, err := t.cancel(job, "connection_deleted", "The connection was removed.", now); err != nil {
+				return err
+			}
+		}
+		t.reindex(connectionIndex(c), nil)
+		t.clear(bucketSecrets, connectionKey(id))
+		t.clear(bucketKV, connectionKey(id))
+		t.clear(bucketKVExpiry, connectionKey(id))
+		t.delete(bucketKVUsage, key(id))
+		t.delete(bucketTraffic, key(id))
+		t.delete(bucketConnections, key(id))
+		return nil
+	})
+}
+
+// clear deletes every entry whose key begins with prefix.
+func (t *tx) clear(bucket []byte, prefix key) {
+	var doomed []key
+	for position := range t.scan(bucket, prefix, nil) {
+		doomed = append(doomed, prefix.with(position))
+	}
+	for _, k := range doomed {
+		t.delete(bucket, k)
+	}
+}
