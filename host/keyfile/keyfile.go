@@ -13,6 +13,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/seed75a60ee1/patchbay/host/disk"
 )
 
 // Error is a key file that cannot be used. Why and Fix are for the operator.
@@ -104,14 +106,5 @@ func create(path string, content []byte) (err error) {
 	if err := os.Link(temporary, path); err != nil { // unlike rename, never replaces
 		return err
 	}
-	return SyncDir(filepath.Dir(path))
-}
-
-// SyncDir makes the names in a folder durable.
-func SyncDir(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return disk.SyncDir(filepath.Dir(path))
 }

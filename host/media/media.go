@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/seed75a60ee1/patchbay/host/disk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
@@ -98,15 +99,7 @@ func (f *Files) place(from, sum string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	return errors.Join(syncDir(filepath.Dir(to)), syncDir(f.dir))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(disk.SyncDir(filepath.Dir(to)), disk.SyncDir(f.dir))
 }
 
 func (f *Files) path(sum string) string { return filepath.Join(f.dir, sum[:2], sum+".bin") }
