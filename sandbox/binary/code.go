@@ -1,0 +1,150 @@
+package binary
+
+// effort adds up what the functions of a module cost a compiler beyond their length.
+// Compilers in SSA form, wazero's among them, take time with the square of a
+// function's blocks, and memory with its blocks times its variables: a file of 60 KB
+// could keep one busy for minutes, and take gigabytes.
+type effort struct{ locals, squares, joins uint64 }
+
+// readBodies walks over each function's code.
+func (m *Module) readBodies(r *reader) {
+	var e effort
+	index := uint32(len(m.importedTypes))
+	m.Bodies = vector(r, "function bodies", maxFunctions, 2, func(r *reader) Body {
+		body := r.sub(r.u32(), r.section)
+		b := Body{Offset: body.pos, Size: body.left()}
+		if b.Size > maxBodyBytes {
+			body.fail("a function of %d bytes; at most %d are allowed", b.Size, maxBodyBytes)
+		}
+		b.Locals = readLocals(body)
+		b.Controls = m.readInstructions(body)
+		t, _ := m.FunctionType(index)
+		index++
+		e.add(body, uint64(b.Locals)+uint64(len(t.Params)), uint64(b.Controls))
+		r.err = body.err
+		return b
+	})
+}
+
+func (e *effort) add(r *reader, variables, controls uint64) {
+	joins := variables * controls
+	e.locals += variables
+	e.squares += controls * controls
+	e.joins += joins
+	switch {
+	case controls > maxControls:
+		r.fail("a function with %d blocks and branches; at most %d are allowed", controls, maxControls)
+	case joins > maxJoins:
+		r.fail("a function with %d blocks and branches over %d variables takes too much to compile", controls, variables)
+	case e.squares > maxSquaresInAll, e.joins > maxJoinsInAll:
+		r.fail("the functions up to this one take too much to compile; split large ones, or compile with optimisation")
+	case e.locals > maxLocalsInAll:
+		r.fail("the functions have more than %d locals together", maxLocalsInAll)
+	}
+}
+
+// readLocals adds up a function's locals, which a compiler would otherwise allocate on
+// the module's word: six bytes can ask for four billion.
+func readLocals(r *reader) uint32 {
+	total := uint64(0)
+	for range r.count("groups of locals", maxLocals, 2) {
+		total += uint64(r.u32())
+		readValueType(r)
+		if total > maxLocals {
+			r.fail("%d locals; at most %d are allowed", total, maxLocals)
+		}
+		if r.err != nil {
+			return 0
+		}
+	}
+	return uint32(total)
+}
+
+// walker goes over the instructions of one function and counts what is expensive to
+// compile.
+type walker struct {
+	m        *Module
+	r        *reader
+	controls int
+	depth    int
+}
+
+// readInstructions walks to the end of a function's code.
+func (m *Module) readInstructions(r *reader) (controls int) {
+	w := &walker{m: m, r: r, depth: 1}
+	for w.depth > 0 && r.err == nil {
+		w.instruction()
+	}
+	r.done()
+	return w.controls
+}
+
+func (w *walker) instruction() {
+	op := w.r.byte()
+	switch op {
+	case opBlock, opLoop, opIf:
+		w.block()
+		return
+	case opEnd:
+		w.depth--
+	case opBr, opBrIf:
+		w.controls++
+	case opBrTable:
+		n := w.r.count("branch targets", maxControls, 1)
+		w.controls += n
+		w.r.skip(operands{numbers: 1}, n+1)
+		return
+	case opSelectTyped:
+		w.r.skip(operands{numbers: 1}, w.r.count("types of a select", maxParams, 1))
+		return
+	case opMisc:
+		w.prefixed(&misc, op)
+		return
+	case opVector:
+		w.prefixed(&vectors, op)
+		return
+	}
+	if !plain[op].known && w.r.err == nil {
+		w.r.fail("instruction %#x is not known", op)
+	}
+	w.r.skip(plain[op], 1)
+}
+
+// block reads a block's type: nothing, one value, or the index of a function's type.
+func (w *walker) block() {
+	w.controls++
+	w.depth++
+	index := w.r.signed(33)
+	if index < 0 {
+		return
+	}
+	if index >= int64(len(w.m.Types)) {
+		w.r.fail("type %d does not exist", index)
+		return
+	}
+	t := w.m.Types[index]
+	w.controls += len(t.Params) + len(t.Results)
+}
+
+func (w *walker) prefixed(table *[256]operands, prefix byte) {
+	op := w.r.u32()
+	if op > 255 || !table[op].known {
+		w.r.fail("instruction %#x %d is not known", prefix, op)
+		return
+	}
+	w.r.skip(table[op], 1)
+}
+
+// skip passes over operands, n times.
+func (r *reader) skip(o operands, n int) {
+	for range n * int(o.numbers) {
+		for i := 0; r.byte() >= 0x80; i++ {
+			if i == 9 {
+				r.fail("a number has more than ten bytes")
+			}
+		}
+	}
+	if o.bytes > 0 {
+		r.bytes(uint32(o.bytes) * uint32(n))
+	}
+}
