@@ -29,6 +29,7 @@ import (
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/seed75a60ee1/patchbay/host/disk"
 	"github.com/seed75a60ee1/patchbay/host/domain"
 )
 
@@ -104,20 +105,11 @@ func Open(path string, opts Options) (*Store, error) {
 // prepare makes a fresh file durable in its folder and checks what the file is.
 func prepare(db *bbolt.DB, fresh bool) error {
 	if fresh {
-		if err := syncFolder(filepath.Dir(db.Path())); err != nil {
+		if err := disk.SyncDir(filepath.Dir(db.Path())); err != nil {
 			return err
 		}
 	}
 	return db.Update(migrate)
-}
-
-// syncFolder makes the entry of a new file survive a power loss.
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }
 
 func newStore(db *bbolt.DB, opts Options) *Store {

@@ -1,0 +1,205 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed75a60ee1/patchbay/host/domain"
+	"github.com/seed75a60ee1/patchbay/host/secret"
+	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/sandbox"
+)
+
+// maxArgumentBytes bounds the argument of a host function.
+const maxArgumentBytes = 8 << 20
+
+// functions is the invocation's host functions by name. Those that the grant leaves out
+// answer that they are denied.
+func (inv *invocation) functions() map[string]sandbox.HostFunc {
+	offered := map[contract.HostFunction]sandbox.HostFunc{
+		contract.HostHTTPSend:     typed(inv.httpSend),
+		contract.HostKVGet:        typed(inv.kvGet),
+		contract.HostKVPut:        typed(inv.kvPut),
+		contract.HostKVDelete:     typed(inv.kvDelete),
+		contract.HostKVList:       typed(inv.kvList),
+		contract.HostSecretEqual:  typed(inv.secretEqual),
+		contract.HostHMACVerify:   typed(inv.hmacVerify),
+		contract.HostHMACSign:     typed(inv.hmacSign),
+		contract.HostMediaLink:    typed(inv.mediaLink),
+		contract.HostDeliveryBody: inv.deliveryBody,
+	}
+	functions := make(map[string]sandbox.HostFunc, len(offered))
+	for name, f := range offered {
+		if !slices.Contains(inv.version.Grant.HostFunctions, string(name)) {
+			f = deny(name)
+		}
+		functions[string(name)] = inv.counted(name, f)
+	}
+	return functions
+}
+
+func (inv *invocation) counted(name contract.HostFunction, f sandbox.HostFunc) sandbox.HostFunc {
+	return func(ctx context.Context, args []byte) ([]byte, error) {
+		inv.broker.opts.Metrics.HostCall(inv.version.Manifest.Name, name)
+		return f(ctx, args)
+	}
+}
+
+func deny(name contract.HostFunction) sandbox.HostFunc {
+	return func(context.Context, []byte) ([]byte, error) {
+		return failed(denied("the grant leaves " + string(name) + " out")), nil
+	}
+}
+
+// typed makes a host function of one over documents. An argument that cannot be decoded
+// is an answer to the guest; an error is the host's own and ends the invocation.
+func typed[A any, P interface {
+	*A
+	contract.Decodable
+}, R encodable](f func(context.Context, *A) (R, error)) sandbox.HostFunc {
+	return func(ctx context.Context, args []byte) ([]byte, error) {
+		if len(args) > maxArgumentBytes {
+			return failed(invalid("the argument is too long")), nil
+		}
+		var in A
+		if err := contract.Unmarshal(args, P(&in)); err != nil {
+			return failed(invalid(bounded(err.Error()))), nil
+		}
+		result, err := f(ctx, &in)
+		if err != nil {
+			return nil, err
+		}
+		return result.AppendJSON(nil), nil
+	}
+}
+
+// failed is a result that is nothing but an error; every result document has that field.
+func failed(e *contract.HostError) []byte { return (&contract.Done{Error: e}).AppendJSON(nil) }
+
+func invalid(message string) *contract.HostError {
+	return &contract.HostError{Code: contract.HostInvalid, Message: message, Certain: true}
+}
+
+func denied(message string) *contract.HostError {
+	return &contract.HostError{Code: contract.HostDenied, Message: message, Certain: true}
+}
+
+func quota(message string) *contract.HostError {
+	return &contract.HostError{Code: contract.HostQuota, Message: message, Certain: true}
+}
+
+func notFound(message string) *contract.HostError {
+	return &contract.HostError{Code: contract.HostNotFound, Message: message, Certain: true}
+}
+
+// deliveryBody returns the raw body, which is bytes and no document.
+func (inv *invocation) deliveryBody(context.Context, []byte) ([]byte, error) { return inv.body, nil }
+
+// httpSend is the host function http_send. Only commands may call out: a delivery's
+// platform is waiting.
+func (inv *invocation) httpSend(ctx context.Context, in *contract.HTTPRequest) (*contract.HTTPResult, error) {
+	if inv.export == contract.ExportReceive || inv.export == contract.ExportRoute {
+		return &contract.HTTPResult{Error: denied("receive and route may not call out; return a command instead")}, nil
+	}
+	return inv.broker.opts.Egress.Send(ctx, inv.policy(), inv.reveal, *in), nil
+}
+
+// reveal returns the value of a secret on its way out. The egress rule has decided that
+// it may go there.
+func (inv *invocation) reveal(ctx context.Context, name string) (secret.Text, error) {
+	value, err := inv.broker.opts.Secrets.Reveal(ctx, inv.connection.ID, name)
+	if errors.Is(err, domain.ErrNotFound) {
+		if stand := inv.version.Manifest.Secrets[name].Default; stand != "" {
+			return inv.broker.opts.Secrets.Reveal(ctx, inv.connection.ID, stand)
+		}
+	}
+	return value, err
+}
+
+// granted tells whether the reviewer granted the secret.
+func (inv *invocation) granted(name string) bool {
+	return slices.Contains(inv.version.Grant.Secrets, name)
+}
+
+// verdict turns a comparison that may lack its secret into a result.
+func verdict(ok bool, err error) (*contract.Verdict, error) {
+	switch {
+	case errors.Is(err, domain.ErrNotFound):
+		return &contract.Verdict{Error: notFound("the connection has no such secret")}, nil
+	case err != nil:
+		return nil, err
+	}
+	return &contract.Verdict{OK: ok}, nil
+}
+
+func (inv *invocation) secretEqual(ctx context.Context, in *contract.SecretEqual) (*contract.Verdict, error) {
+	if !inv.granted(in.Name) {
+		return &contract.Verdict{Error: denied(fmt.Sprintf("the grant leaves secret %q out", in.Name))}, nil
+	}
+	if in.Value == "" {
+		return &contract.Verdict{}, nil // never equal, whatever is kept
+	}
+	ok, err := inv.broker.opts.Secrets.Equal(ctx, inv.connection.ID, in.Name, in.Value)
+	if stand := inv.version.Manifest.Secrets[in.Name].Default; errors.Is(err, domain.ErrNotFound) && stand != "" {
+		ok, err = inv.broker.opts.Secrets.Equal(ctx, inv.connection.ID, stand, in.Value)
+	}
+	return verdict(ok, err)
+}
+
+func (inv *invocation) hmacVerify(ctx context.Context, in *contract.HMACVerify) (*contract.Verdict, error) {
+	if !inv.granted(in.Name) {
+		return &contract.Verdict{Error: denied(fmt.Sprintf("the grant leaves secret %q out", in.Name))}, nil
+	}
+	if !knownHash(in.Algorithm) {
+		return &contract.Verdict{Error: invalid("algorithm is sha256, sha1 or sha512")}, nil
+	}
+	message := in.Message
+	if in.OverBody {
+		message = inv.body
+	}
+	ok, err := inv.broker.opts.Secrets.HMACVerify(ctx, inv.connection.ID, in.Name, in.Algorithm, message, in.MAC)
+	return verdict(ok, err)
+}
+
+func (inv *invocation) hmacSign(ctx context.Context, in *contract.HMACSign) (*contract.HMACSignResult, error) {
+	switch {
+	case !inv.granted(in.Name):
+		return &contract.HMACSignResult{Error: denied(fmt.Sprintf("the grant leaves secret %q out", in.Name))}, nil
+	case !knownHash(in.Algorithm):
+		return &contract.HMACSignResult{Error: invalid("algorithm is sha256, sha1 or sha512")}, nil
+	}
+	mac, err := inv.broker.opts.Secrets.HMACSign(ctx, inv.connection.ID, in.Name, in.Algorithm, in.Message)
+	switch {
+	case errors.Is(err, domain.ErrNotFound):
+		return &contract.HMACSignResult{Error: notFound("the connection has no such secret")}, nil
+	case err != nil:
+		return nil, err
+	}
+	return &contract.HMACSignResult{MAC: mac}, nil
+}
+
+func knownHash(name string) bool { return name == "sha256" || name == "sha1" || name == "sha512" }
+
+// mediaLink is the host function media_link. A handle of another workspace is as unknown
+// as one that was never made.
+func (inv *invocation) mediaLink(ctx context.Context, in *contract.MediaLink) (*contract.MediaLinkResult, error) {
+	media, err := inv.broker.opts.Store.Media(ctx, in.Handle)
+	if errors.Is(err, domain.ErrNotFound) || err == nil && media.Workspace != inv.connection.Workspace {
+		return &contract.MediaLinkResult{Error: notFound("there is no such attachment")}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if in.TTLSeconds < 0 {
+		return &contract.MediaLinkResult{Error: invalid("ttl_seconds is negative")}, nil
+	}
+	ttl := inv.broker.opts.MediaLinkTTL
+	if in.TTLSeconds > 0 && in.TTLSeconds < int64(ttl/time.Second) {
+		ttl = time.Duration(in.TTLSeconds) * time.Second
+	}
+	expires := inv.now.Add(ttl).Truncate(time.Second)
+	return &contract.MediaLinkResult{URL: inv.broker.opts.Media.Link(in.Handle, expires), ExpiresAt: expires}, nil
+}

@@ -1,0 +1,269 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed75a60ee1/patchbay/host/domain"
+	"github.com/seed75a60ee1/patchbay/host/registry"
+	"github.com/seed75a60ee1/patchbay/pdk/contract"
+)
+
+// Request is one inbound HTTP request, copied from the network: the broker may keep it.
+type Request struct {
+	// Endpoint is the unguessable segment of the path.
+	Endpoint string
+	Method   string
+	// Path is what follows the endpoint, decoded once; Query is raw.
+	Path, Query string
+	Headers     []contract.Header
+	Body        []byte
+}
+
+// Answer is what the platform is answered. There always is one.
+type Answer struct {
+	Status  int
+	Headers []contract.Header
+	Body    []byte
+	// Delivery is the delivery's id; empty if the endpoint is unknown.
+	Delivery contract.DeliveryID
+	// Answered is to be called once the answer was handed to the network. Never nil.
+	Answered func()
+}
+
+// maxTries bounds how often one delivery is run again because something it read changed.
+const maxTries = 16
+
+var (
+	unknownEndpoint = Answer{Status: 404, Body: []byte(`{"error":"unknown endpoint"}`), Headers: jsonHeaders(), Answered: func() {}}
+	unavailable     = Answer{Status: 503, Body: []byte(`{"error":"temporarily unavailable, try again"}`),
+		Headers: append(jsonHeaders(), contract.Header{Name: "Retry-After", Value: "30"}), Answered: func() {}}
+)
+
+func jsonHeaders() []contract.Header {
+	return []contract.Header{{Name: "Content-Type", Value: "application/json"}}
+}
+
+// Receive takes one delivery through the plugin of its connection. When it returns an
+// answer below 300, everything that came of the delivery is durable.
+func (b *Broker) Receive(ctx context.Context, r Request) Answer {
+	connection, err := b.opts.Store.ConnectionByEndpoint(ctx, r.Endpoint)
+	switch {
+	case errors.Is(err, domain.ErrNotFound):
+		return unknownEndpoint
+	case err != nil:
+		b.opts.Log.Error("a delivery could not be taken: the store does not answer", "error", err)
+		return unavailable
+	}
+	now := b.opts.Now()
+	return b.process(ctx, connection, b.newDelivery(connection, r, now), false)
+}
+
+func (b *Broker) newDelivery(c domain.Connection, r Request, now time.Time) domain.Delivery {
+	sum := sha256.Sum256(r.Body)
+	return domain.Delivery{
+		Delivery: contract.Delivery{
+			ID: contract.DeliveryID(b.opts.Store.NewID("dlv")), ReceivedAt: now, Method: r.Method,
+			Path: r.Path, Query: r.Query, Headers: r.Headers, BodyBytes: int64(len(r.Body)),
+		},
+		Workspace: c.Workspace, Connection: c.ID, Plugin: c.Plugin, Body: r.Body,
+		BodySHA256: hex.EncodeToString(sum[:]),
+	}
+}
+
+// process runs a delivery and turns whatever happens into an answer. A forced one takes
+// effect although the connection has seen its like.
+func (b *Broker) process(ctx context.Context, c domain.Connection, d domain.Delivery, forced bool) Answer {
+	began := time.Now()
+	answer, outcome, err := b.attempt(ctx, c, &d, forced)
+	d.Took = time.Since(began)
+	if err != nil {
+		outcome = "failed"
+		answer = b.keepFailed(ctx, c, d, err)
+	}
+	b.opts.Metrics.Delivery(c.Plugin, outcome, d.Took)
+	answer.Delivery = d.ID
+	return answer
+}
+
+// attempt runs the plugin and commits, again and again as long as something that the
+// plugin had read changes meanwhile. The second run and later ones hold the connection's
+// lock, so that they get through.
+func (b *Broker) attempt(ctx context.Context, c domain.Connection, d *domain.Delivery, forced bool) (Answer, string, error) {
+	version, release, err := b.acquire(ctx, c)
+	if err != nil {
+		return Answer{}, "", err
+	}
+	defer release()
+	d.Digest = version.Digest
+	for try := range maxTries {
+		if try == 1 {
+			lock := b.lock(c.ID)
+			lock.Lock()
+			defer lock.Unlock()
+		}
+		answer, outcome, err := b.once(ctx, version, c, *d, forced)
+		if !errors.Is(err, domain.ErrConflict) {
+			return answer, outcome, err
+		}
+	}
+	return Answer{}, "", fmt.Errorf("other deliveries kept changing what this one read, %d times: %w", maxTries, domain.ErrConflict)
+}
+
+// acquire returns the plugin version for a connection, if its workspace allows it.
+func (b *Broker) acquire(ctx context.Context, c domain.Connection) (*registry.Version, func(), error) {
+	workspace, err := b.opts.Store.Workspace(ctx, c.Workspace)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read workspace: %w", err)
+	}
+	if !slices.Contains(workspace.Enabled, c.Plugin) {
+		return nil, nil, fmt.Errorf("plugin %q: %w", c.Plugin, errDisabled)
+	}
+	return b.opts.Plugins.Acquire(c.Plugin)
+}
+
+// errDisabled means that the workspace does not allow the plugin (any more).
+var errDisabled = errors.New("the workspace has not enabled the plugin")
+
+func (b *Broker) lock(c contract.ConnectionID) *sync.Mutex {
+	lock, _ := b.locks.LoadOrStore(c, new(sync.Mutex))
+	return lock.(*sync.Mutex)
+}
+
+// once is one run of the plugin with its commit.
+func (b *Broker) once(ctx context.Context, v *registry.Version, c domain.Connection, d domain.Delivery, forced bool) (Answer, string, error) {
+	inv := b.newInvocation(v, c, contract.ExportReceive)
+	inv.body, inv.tracked = d.Body, true
+	if inv.body == nil {
+		inv.body = []byte{}
+	}
+	in := &contract.ReceiveInput{Delivery: d.Delivery, Connection: contractConnection(c, v)}
+	var out contract.ReceiveOutput
+	began := time.Now()
+	if err := inv.call(ctx, in, &out, b.opts.ReceiveDeadline); err != nil {
+		return Answer{}, "", err
+	}
+	d.Took = time.Since(began)
+	if out.Rejected != nil {
+		return b.reject(ctx, c, d, out)
+	}
+	return b.commit(ctx, inv, d, out, forced)
+}
+
+func (b *Broker) newInvocation(v *registry.Version, c domain.Connection, e contract.Export) *invocation {
+	return &invocation{broker: b, version: v, connection: c, export: e, now: b.opts.Now(),
+		log: invocationLog{log: b.opts.Log.With("plugin", v.Manifest.Name, "export", string(e), "connection", string(c.ID))}}
+}
+
+// reject counts and audits a delivery that the plugin did not believe. Nothing else of
+// the plugin's output takes effect.
+func (b *Broker) reject(ctx context.Context, c domain.Connection, d domain.Delivery, out contract.ReceiveOutput) (Answer, string, error) {
+	d.State, d.Body, d.Response = domain.DeliveryRejected, nil, out.Response
+	d.Code, d.Reason, d.Attempts = out.Rejected.Code, out.Rejected.Reason, d.Attempts+1
+	if err := b.opts.Store.KeepDelivery(ctx, d); err != nil {
+		return Answer{}, "", fmt.Errorf("keep a rejected delivery: %w", err)
+	}
+	b.audit(ctx, "platform", "delivery.rejected", c, string(d.ID), d.Code+": "+d.Reason)
+	return b.answer(ctx, c, d.ID, out.Response), "rejected", nil
+}
+
+func (b *Broker) commit(ctx context.Context, inv *invocation, d domain.Delivery, out contract.ReceiveOutput, forced bool) (Answer, string, error) {
+	d.State, d.DedupeKey, d.Response, d.Attempts = domain.DeliveryAccepted, out.DedupeKey, out.Response, d.Attempts+1
+	effects := domain.DeliveryEffects{
+		Effects: inv.effects(out.Events, out.Commands), Delivery: d,
+		RepeatWindow: b.repeatWindow(inv.version),
+	}
+	if forced {
+		effects.Delivery.DedupeKey, effects.RepeatWindow = "", 0
+	}
+	committed, err := b.opts.Store.CommitDelivery(ctx, effects)
+	if err != nil {
+		return Answer{}, "", fmt.Errorf("commit a delivery: %w", err)
+	}
+	b.opts.OnJobs(committed.Jobs...)
+	if !committed.Duplicate {
+		return b.answer(ctx, inv.connection, d.ID, out.Response), "accepted", nil
+	}
+	if err := b.supersede(ctx, d); err != nil {
+		return Answer{}, "", err
+	}
+	return b.answer(ctx, inv.connection, committed.Delivery, committed.Response), "duplicate", nil
+}
+
+// repeatWindow is the manifest's, within the host's bound.
+func (b *Broker) repeatWindow(v *registry.Version) time.Duration {
+	most := b.opts.MaxRepeatWindow
+	return time.Duration(min(v.Manifest.RepeatWindowSeconds, int64(most/time.Second))) * time.Second
+}
+
+// supersede notes that a kept delivery, replayed, turned out to have taken effect by a
+// repeat of the platform's. A new delivery leaves no record of its own.
+func (b *Broker) supersede(ctx context.Context, d domain.Delivery) error {
+	if d.ReplayedAt.IsZero() {
+		return nil
+	}
+	d.State = domain.DeliverySuperseded
+	if err := b.opts.Store.KeepDelivery(ctx, d); err != nil {
+		return fmt.Errorf("keep a superseded delivery: %w", err)
+	}
+	return nil
+}
+
+// answer fills a response in for the network. What is kept holds the placeholders, not
+// the pictures.
+func (b *Broker) answer(ctx context.Context, c domain.Connection, d contract.DeliveryID, r contract.Response) Answer {
+	return Answer{Status: int(r.Status), Headers: r.Headers, Body: []byte(b.withThumbnails(ctx, c, r)), Delivery: d,
+		Answered: func() { b.opts.Store.MarkAnswered(d) }}
+}
+
+// keepFailed keeps the raw delivery, so that it can be replayed once the cause is mended.
+func (b *Broker) keepFailed(ctx context.Context, c domain.Connection, d domain.Delivery, cause error) Answer {
+	d.State, d.Code, d.Reason, d.Attempts = domain.DeliveryFailed, failureCode(cause), bounded(cause.Error()), d.Attempts+1
+	d.Body = bytes.Clone(d.Body)
+	d.Response = contract.Response{Status: int64(unavailable.Status), Headers: unavailable.Headers, Body: string(unavailable.Body)}
+	log := b.opts.Log.With("delivery", d.ID, "connection", c.ID, "plugin", c.Plugin, "code", d.Code)
+	if err := b.opts.Store.KeepDelivery(ctx, d); err != nil {
+		log.Error("a delivery failed and could not be kept; the platform was told to try again", "cause", cause, "error", err)
+		return unavailable
+	}
+	log.Error("a delivery failed and was kept for replay", "cause", cause)
+	return unavailable
+}
+
+// failureCode is a stable word for why a delivery failed.
+func failureCode(err error) string {
+	switch {
+	case errors.Is(err, errDisabled):
+		return "plugin_disabled"
+	case errors.Is(err, registry.ErrRevoked):
+		return "plugin_revoked"
+	case errors.Is(err, registry.ErrNoPlugin):
+		return "plugin_missing"
+	case errors.Is(err, domain.ErrUnavailable):
+		return "store_unavailable"
+	case errors.Is(err, domain.ErrQuota):
+		return "quota"
+	case errors.Is(err, domain.ErrConflict):
+		return "conflict"
+	}
+	if kind := kindOf(err); kind != "host" {
+		return "plugin_" + kind
+	}
+	return "host_failure"
+}
+
+// bounded cuts a text that a plugin had a hand in.
+func bounded(s string) string {
+	const most = 2048
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "…"
+}

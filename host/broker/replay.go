@@ -1,0 +1,56 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed75a60ee1/patchbay/host/domain"
+	"github.com/seed75a60ee1/patchbay/pdk/contract"
+)
+
+// ReplayDelivery runs a delivery that failed again, as the version of the plugin that
+// runs now sees it. One that the platform has repeated with success meanwhile is run only
+// if force is set. It answers the delivery as it stands afterwards, domain.ErrNotFound or
+// *domain.Invalid.
+func (b *Broker) ReplayDelivery(ctx context.Context, by domain.Actor, ws contract.WorkspaceID, id contract.DeliveryID, force bool) (domain.Delivery, error) {
+	d, err := b.opts.Store.Delivery(ctx, id)
+	if err == nil && d.Workspace != ws {
+		err = domain.ErrNotFound
+	}
+	if err != nil {
+		return domain.Delivery{}, fmt.Errorf("replay delivery %s: %w", id, err)
+	}
+	if err := replayable(d, force); err != nil {
+		return domain.Delivery{}, err
+	}
+	connection, err := b.opts.Store.Connection(ctx, d.Connection)
+	if err != nil {
+		return domain.Delivery{}, fmt.Errorf("replay delivery %s: its connection: %w", id, err)
+	}
+	d.ReplayedAt, d.Code, d.Reason = b.opts.Now(), "", ""
+	b.audit(ctx, by.Subject, "delivery.replayed", connection, string(id), "")
+	b.process(ctx, connection, d, force)
+	return b.opts.Store.Delivery(ctx, id)
+}
+
+// replayable refuses what would take effect twice.
+func replayable(d domain.Delivery, force bool) error {
+	problem := domain.Problem{Field: "delivery", Value: string(d.State)}
+	switch d.State {
+	case domain.DeliveryFailed:
+		return nil
+	case domain.DeliverySuperseded:
+		if force {
+			return nil
+		}
+		problem.Why = "the platform's own repeat of it was accepted, so a replay would take effect twice"
+		problem.Fix = "set force if it must be replayed all the same"
+	case domain.DeliveryRejected:
+		problem.Why = "the plugin did not believe it, and its body was not kept"
+		problem.Fix = "let the platform send it again"
+	default:
+		problem.Why = "it took effect already"
+		problem.Fix = "replay only deliveries in the state failed"
+	}
+	return &domain.Invalid{Problems: []domain.Problem{problem}}
+}
