@@ -1,0 +1,216 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+
+	"github.com/seed75a60ee1/patchbay/pdk/contract"
+)
+
+func TestHTMLText(t *testing.T) {
+	for _, tt := range []struct{ name, html, want string }{
+		{"paragraphs", "<p>Hello,</p><p>the courier is on the way.</p>", "Hello,\nthe courier is on the way."},
+		{"breaks", "one<br>two<BR/>three", "one\ntwo\nthree"},
+		{"a list", "<ul><li>one</li><li>two</li></ul>", "- one\n- two"},
+		{"emphasis", "<b>no</b> <i class=\"x\">mark</i>", "no mark"},
+		{"a link", `see <a href="https://a.example/?x=1&amp;y=2" target=_blank>here</a>.`, "see here (https://a.example/?x=1&y=2)."},
+		{"a link that shows its target", `<a href="https://a.example">https://a.example</a>`, "https://a.example"},
+		{"a script link", `<a href="javascript:alert(1)">here</a>`, "here"},
+		{"entities", "<p>&lt;b&gt; &amp;amp; &#1055;&#x41f; &nbsp;x &bogus; & &#0; &#xD800;</p>", "<b> &amp; ПП  x &bogus; & &#0; &#xD800;"},
+		{"a script", "<p>a</p><script>if (a<b) alert('</p>')</script><p>b</p>", "a\nb"},
+		{"a style without an end", "a<style>p{}", "a"},
+		{"an unknown tag", "<p>&lt;</p><customer> 3 < 4", "<\n<customer> 3 < 4"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := htmlText(tt.html); got != tt.want {
+				t.Errorf("htmlText(%q)\n got %q\nwant %q", tt.html, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestHasTags(t *testing.T) {
+	for text, want := range map[string]bool{
+		"3 < 4 and 5 > 4": false, "a <customer> b": false, "<3": false, "a<b": false, "": false, "<": false, "<>": false,
+		"<p>": true, "x</DIV>": true, "<br/>": true, "<<b>": true, "<a href='x'>y": true,
+	} {
+		if got := hasTags(text); got != want {
+			t.Errorf("hasTags(%q) = %v, want %v", text, got, want)
+		}
+	}
+}
+
+// FuzzHTMLText claims that the result is text and never longer than the input.
+func FuzzHTMLText(f *testing.F) {
+	for _, seed := range []string{"<p>a</p>", "<a href=\"https://x\">y</a>", "&lt;&#65;&#x41;", "<<<a<a<", "<script>", "<a href=http://x y>z</a>"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := htmlText(s)
+		if len(got) > len(s) {
+			t.Errorf("htmlText(%q) = %q is longer", s, got)
+		}
+		if utf8.ValidString(s) && !utf8.ValidString(got) {
+			t.Errorf("htmlText(%q) = %q is not UTF-8", s, got)
+		}
+	})
+}
+
+func TestHTMLTextTakesLinearTime(t *testing.T) {
+	for _, unit := range []string{"<a", "<a href=", "&#", "<script>", "<p", "<<"} {
+		text := strings.Repeat(unit, maxBodyBytes/len(unit))
+		got := testing.AllocsPerRun(1, func() { htmlText(text) }) // quadratic time would not end
+		if got > 100 {
+			t.Errorf("%q repeated takes %v allocations", unit, got)
+		}
+	}
+}
+
+func TestSplitKeepsEveryCharacter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringOfN(rapid.RuneFrom([]rune("abcñЖ漢 \n\t😀")), 0, 400, -1).Draw(t, "text")
+		limit := rapid.IntRange(20, 60).Draw(t, "limit")
+		pieces := split(text, limit)
+		if strings.Join(pieces, "") != text {
+			t.Fatalf("split(%q, %d) = %q loses something", text, limit, pieces)
+		}
+		for _, p := range pieces {
+			if n := utf8.RuneCountInString(p); n > limit || (n == 0 && text != "") {
+				t.Fatalf("split(%q, %d) has a piece of %d characters", text, limit, n)
+			}
+		}
+	})
+}
+
+func TestSplitPrefersWhiteSpace(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		limit      int
+		want       []string
+	}{
+		{"a short text", "hello", 5, []string{"hello"}},
+		{"an empty text", "", 5, []string{""}},
+		{"after the last space", "aaaaaa b cccc", 10, []string{"aaaaaa b ", "cccc"}},
+		{"no space near the end", "a bbbbbbbbbbbb", 10, []string{"a bbbbbbbb", "bbbb"}},
+		{"many bytes, few characters", strings.Repeat("漢", 10), 10, []string{strings.Repeat("漢", 10)}},
+		{"too many pieces", strings.Repeat("x", maxPieces*10+1), 10, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := split(tt.text, tt.limit); !slices.Equal(got, tt.want) {
+				t.Errorf("split(%q, %d) = %q, want %q", tt.text, tt.limit, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestFlatten(t *testing.T) {
+	native, converted, dropped := contract.PartNative, contract.PartConverted, contract.PartDropped
+	options := []contract.Option{{ActionID: "1", Label: "Yes", Description: "please"}, {ActionID: "2", Label: "More", URL: "https://a.example"}}
+	picture := &contract.Media{Kind: contract.MediaImage, Handle: "med_1", Name: "shoe.png"}
+	for _, tt := range []struct {
+		name  string
+		part  contract.Part
+		text  string
+		files int
+		fate  contract.PartFate
+	}{
+		{"plain text", contract.Part{Kind: "text", Text: &contract.Text{Plain: "hello"}}, "hello", 0, native},
+		{"Markdown without marks", contract.Part{Kind: "text", Text: &contract.Text{Plain: "hello", Markdown: "hello"}}, "hello", 0, native},
+		{"Markdown with marks", contract.Part{Kind: "text", Text: &contract.Text{Plain: "hello", Markdown: "*hello*"}}, "hello", 0, converted},
+		{"Markdown alone", contract.Part{Kind: "text", Text: &contract.Text{Markdown: "hello"}}, "hello", 0, native},
+		{"a file", contract.Part{Kind: "media", Media: picture}, "", 1, native},
+		{"a file without bytes", contract.Part{Kind: "media", Media: &contract.Media{Missing: "Too large."}}, "", 0, dropped},
+		{"a choice", contract.Part{Kind: "choice", Choice: &contract.Choice{Prompt: "Sure?", Options: options}},
+			"Sure?\n1. Yes – please\n2. More – https://a.example", 0, converted},
+		{"a choice with a fallback", contract.Part{Kind: "choice", Fallback: "Yes or no?", Choice: &contract.Choice{Options: options}},
+			"Yes or no?", 0, converted},
+		{"a card", contract.Part{Kind: "card", Card: &contract.Card{Title: "Shoe", Body: "Size 42", Image: picture}}, "Shoe\nSize 42", 1, converted},
+		{"a carousel", contract.Part{Kind: "carousel", Carousel: &contract.Carousel{Cards: []contract.Card{{Title: "A", Image: picture}, {Title: "B", Image: picture}}}},
+			"A\nB", 2, converted},
+		{"a location", contract.Part{Kind: "location", Location: &contract.Location{LatitudeE7: 546870000, LongitudeE7: -252790000, Name: "Depot"}},
+			"[Location] 54.687,-25.279 Depot https://www.openstreetmap.org/?mlat=54.687&mlon=-25.279", 0, converted},
+		{"a contact", contract.Part{Kind: "contact", Contact: &contract.Contact{Name: "Dana", Phone: "+37060012345"}}, "[Contact] Dana +37060012345", 0, converted},
+		{"something raw with a fallback", contract.Part{Kind: "raw", Fallback: "a poll", Raw: &contract.Raw{Kind: "poll"}}, "a poll", 0, converted},
+		{"something raw", contract.Part{Kind: "raw", Raw: &contract.Raw{Kind: "poll"}}, "", 0, dropped},
+		{"a kind of the future", contract.Part{Kind: "hologram", Fallback: "a hologram"}, "a hologram", 0, converted},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := flatten([]contract.Part{tt.part})
+			if got.text != tt.text || len(got.files) != tt.files || got.outcomes[0].Fate != tt.fate {
+				t.Errorf("flatten(%+v)\n got %q, %d files, %s\nwant %q, %d files, %s",
+					tt.part, got.text, len(got.files), got.outcomes[0].Fate, tt.text, tt.files, tt.fate)
+			}
+		})
+	}
+}
+
+func TestDegrees(t *testing.T) {
+	for e7, want := range map[int64]string{0: "0", 1: "0.0000001", -5: "-0.0000005", 546870000: "54.687", -1800000000: "-180", 900000000: "90"} {
+		if got := degrees(e7); got != want {
+			t.Errorf("degrees(%d) = %q, want %q", e7, got, want)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	date := contract.Header{Name: "Date", Value: "Mon, 02 Mar 2026 10:00:00 GMT"}
+	for _, tt := range []struct {
+		name    string
+		headers []contract.Header
+		want    int64
+	}{
+		{"none", nil, 0},
+		{"seconds", []contract.Header{{Name: "Retry-After", Value: "7"}}, 7000},
+		{"another case", []contract.Header{{Name: "retry-after", Value: "7"}}, 7000},
+		{"a date", []contract.Header{date, {Name: "Retry-After", Value: "Mon, 02 Mar 2026 10:01:30 GMT"}}, 90_000},
+		{"a date gone by", []contract.Header{date, {Name: "Retry-After", Value: "Mon, 02 Mar 2026 09:00:00 GMT"}}, 0},
+		{"a date without Date", []contract.Header{{Name: "Retry-After", Value: "Mon, 02 Mar 2026 10:01:30 GMT"}}, 0},
+		{"a year", []contract.Header{{Name: "Retry-After", Value: "31536000"}}, maxRetryAfterMillis},
+		{"nonsense", []contract.Header{{Name: "Retry-After", Value: "soon"}}, 0},
+		{"a negative number", []contract.Header{{Name: "Retry-After", Value: "-5"}}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := retryAfterMillis(tt.headers); got != tt.want {
+				t.Errorf("retryAfterMillis(%v) = %d, want %d", tt.headers, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestRetryDelays(t *testing.T) {
+	for _, tt := range []struct {
+		name, setting string
+		want          []int64
+		fine          bool
+	}{
+		{"unset", "", defaultDelays, true},
+		{"a schedule", "1, 2,3", []int64{1, 2, 3}, true},
+		{"no number", "1,soon", defaultDelays, false},
+		{"a negative number", "-1", defaultDelays, false},
+		{"more than a week", "604801", defaultDelays, false},
+		{"eleven", "1,1,1,1,1,1,1,1,1,1,1", defaultDelays, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, fine := settings{"retry_delays_seconds": tt.setting}.retryDelays()
+			if !slices.Equal(got, tt.want) || fine != tt.fine {
+				t.Errorf("retryDelays(%q) = %v, %v; want %v, %v", tt.setting, got, fine, tt.want, tt.fine)
+			}
+		})
+	}
+}
+
+func TestFileName(t *testing.T) {
+	for name, want := range map[string]string{
+		"route.pdf": "route.pdf", "/etc/passwd": "passwd", `C:\x\y.png`: "y.png", "": "file", "..": "file", "a/..": "file",
+		"a\x00b\n.png": "ab.png", "\x01": "file",
+		strings.Repeat("漢", 100): strings.Repeat("漢", 85),
+	} {
+		if got := fileName(name); got != want {
+			t.Errorf("fileName(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
