@@ -1,0 +1,22 @@
+package server
+
+import (
+	"context"
+
+	"github.com/seed75a60ee1/patchbay/host/api"
+	"github.com/seed75a60ee1/patchbay/host/ingress"
+)
+
+// openDoors makes the two applications that people and platforms talk to.
+func (h *host) openDoors(context.Context) (err error) {
+	h.ingress = ingress.New(ingress.Options{
+		Gate: h.gateOptions(), MaxBodyBytes: h.cfg.Ingress.MaxBodyBytes, Broker: h.broker,
+		Links: h.links, Media: h.store, Files: h.files,
+	})
+	h.api, err = api.New(api.Options{
+		Gate: h.gateOptions(), Identity: h.authority, Tenant: h.tenant, Reviewer: h.registry,
+		Replayer: h.broker, Store: h.store, Metrics: h.metrics, MetricsHandler: h.metrics.Handler(),
+		Ready: h.store.Ping, MediaMaxBytes: h.cfg.Media.MaxBytes, Version: Version(),
+	})
+	return err
+}
