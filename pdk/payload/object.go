@@ -75,7 +75,7 @@ func (o Object) Identifier(name string) string {
 	if n == nil {
 		return ""
 	}
-	if n.kind == '0' && bytes.IndexAny(n.raw, ".eE") < 0 {
+	if n.kind == '0' && !bytes.ContainsAny(n.raw, ".eE") {
 		return string(n.raw)
 	}
 	if n.kind != '"' {

@@ -66,11 +66,6 @@ func newPending() pending {
 	return pending{writes: make(map[string]contract.KVPut), deletes: make(map[string]bool), routes: make(map[string]bool)}
 }
 
-// any tells whether there is something to commit.
-func (p *pending) any() bool {
-	return len(p.writes)+len(p.deletes)+len(p.routes) > 0 || p.credentials != nil
-}
-
 // Commit makes what was written so far permanent.
 func (h *Host) Commit() {
 	for key, w := range h.pending.writes {

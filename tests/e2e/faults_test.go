@@ -327,3 +327,23 @@ func TestHealthMetricsAndTheDescriptionOfTheAPI(t *testing.T) {
 		}
 	}
 }
+
+func TestDevelopmentModeApprovesWhatIsDroppedInAndSaysSo(t *testing.T) {
+	platform := emulate(t, emulator.Options{})
+	folders, err := stage.MakeFolders(t.TempDir(), platform)
+	if err == nil {
+		err = errors.Join(os.Symlink(built.cache, filepath.Join(folders.Data, "cache")), folders.Drop(built.elma, "elma365.wasm"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scene{host: serve(t, folders, "--mode", "development"), platform: platform}
+	s.hire()
+	plugin, err := s.people.AwaitPlugin(within(t), "elma365")
+	if err != nil || plugin.State != domain.PluginApproved || !plugin.Active || plugin.Grant.GrantedBy != "policy:auto-approve" {
+		t.Errorf("the plugin is %v, active %v, granted by %+v, %v", plugin.State, plugin.Active, plugin.Grant, err)
+	}
+	if !strings.Contains(s.log.String(), "policy auto-approve") {
+		t.Error("the log does not say that nobody reviewed the plugin")
+	}
+}
