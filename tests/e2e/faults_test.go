@@ -224,19 +224,36 @@ func TestAGracefulStopFinishesWhatIsUnderWay(t *testing.T) {
 	}
 }
 
-func TestAFullDiskAcknowledgesNothing(t *testing.T) {
+// mounted mounts a file system of the test's own, which takes root. The store's own tests
+// play a full disk without.
+func mounted(t *testing.T, options string) string {
+	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED: mounting a small file system takes root; the store's own tests play a full disk without")
+		t.Skip("SKIPPED: mounting a file system takes root")
 	}
 	root := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", root).CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED: no small file system can be mounted here: %v %s", err, out)
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", root).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: no file system can be mounted here: %v %s", err, out)
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", root).CombinedOutput(); err != nil {
 			t.Errorf("umount: %v %s", err, out)
 		}
 	})
+	return root
+}
+
+func TestAReadOnlyFolderIsRefusedAtStart(t *testing.T) {
+	root := mounted(t, "ro")
+	out, err := exec.Command(built.binary, "serve", "--data", filepath.Join(root, "data"), "--ingress", "127.0.0.1:0", "--management", "127.0.0.1:0").CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(out), "open the data folder") || !strings.Contains(string(out), "read-only file system") {
+		t.Errorf("the host ended with %v:\n%s", err, out)
+	}
+}
+
+func TestAFullDiskAcknowledgesNothing(t *testing.T) {
+	root := mounted(t, "size=48m")
 	s := setIn(t, emulate(t, emulator.Options{}), root, built.elma)
 	s.arrived(s.send("chat-1", "hi"))
 	filler, err := os.Create(filepath.Join(root, "filler"))
