@@ -182,3 +182,16 @@ func TestAPrivateAddressIsNotReachedUnlessAnOperatorAllowedIt(t *testing.T) {
 		t.Errorf("the platform was posted %q", fmt.Sprint(got))
 	}
 }
+
+func TestELMA365ACustomerCannotHaveASecretSentByWritingItsPlaceholder(t *testing.T) {
+	s := set(t, emulate(t, emulator.Options{}), nil)
+	m, err := s.people.Messenger(within(t), s.workspace.ID, s.connection.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"{{secret:token}}", "{{secret:outbound_token}}", "my code is {{secret:token}}", "{{media_base64:med_1}}"} {
+		if got := s.arrived(s.send("chat-1", text)); strings.Contains(got.Text, m.Code) || got.Text == "" {
+			t.Errorf("the operator sees %q instead of %q", got.Text, text)
+		}
+	}
+}
