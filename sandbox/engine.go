@@ -35,7 +35,7 @@ type Engine struct {
 	wasi  map[string]binary.FuncType // the functions of wasiModule
 
 	loads     *gate
-	compiling sync.Mutex // one at a time: wazero's cache asks for it
+	compiling chan struct{} // holds one token while a module is compiled: wazero's cache wants one at a time
 	mu        sync.Mutex
 	plugins   map[*Plugin]bool
 	closing   sync.Once
@@ -46,7 +46,7 @@ type Engine struct {
 func NewEngine(o EngineOptions) (*Engine, error) {
 	e := &Engine{
 		dir: o.CacheDir, cache: wazero.NewCompilationCache(),
-		loads: newGate(), plugins: map[*Plugin]bool{},
+		loads: newGate(), compiling: make(chan struct{}, 1), plugins: map[*Plugin]bool{},
 	}
 	if o.CacheDir != "" {
 		var err error
@@ -162,8 +162,12 @@ func (e *Engine) Close(ctx context.Context) error {
 // compileOnce compiles in rt, and again if what the cache held was damaged. That it
 // has two workers is not for speed: only then does wazero heed ctx, between functions.
 func (e *Engine) compileOnce(ctx context.Context, rt wazero.Runtime, wasm []byte) (wazero.CompiledModule, error) {
-	e.compiling.Lock()
-	defer e.compiling.Unlock()
+	select {
+	case e.compiling <- struct{}{}:
+		defer func() { <-e.compiling }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	ctx = experimental.WithCompilationWorkers(ctx, 2)
 	compiled, err := rt.CompileModule(ctx, wasm)
 	// The text is all that tells a damaged cache from a bad module.

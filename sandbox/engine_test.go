@@ -159,7 +159,7 @@ func TestLoadingCanBeCancelled(t *testing.T) {
 func TestLimitsAreCheckedAllAtOnce(t *testing.T) {
 	_, err := newEngine(t).Load(context.Background(), run(), LoadOptions{Limits: Limits{Blocks: -1, MemoryPages: 1 << 20}})
 	want := "sandbox: limit MemoryPages is 1048576; set it from 1 to 65536, or to 0 for 512\n" +
-		"sandbox: limit Blocks is -1; set it from 1 to 16777216, or to 0 for 16384"
+		"sandbox: limit Blocks is -1; set it from 1 to 1048576, or to 0 for 16384"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -52,8 +52,11 @@ func TestAnEndlessLoopMeetsTheDeadline(t *testing.T) {
 		})
 	}
 	t.Run("and an invocation can ask for less, not for more", func(t *testing.T) {
+		patience, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		p := load(t, run(forever), LoadOptions{Limits: Limits{Deadline: 30 * time.Millisecond}})
 		for _, d := range []time.Duration{time.Millisecond, time.Hour} {
-			_, _, err := once(t, run(forever), LoadOptions{Limits: Limits{Deadline: 30 * time.Millisecond}}, Invocation{Deadline: d})
+			_, err := p.Call(patience, Invocation{Export: "run", Deadline: d})
 			var met *LimitError
 			if !errors.As(err, &met) || met.Allowed != min(d, 30*time.Millisecond).Milliseconds() {
 				t.Errorf("asked for %v: %v", d, err)
@@ -136,6 +139,11 @@ func TestTraps(t *testing.T) {
 	start := &w.Module{}
 	start.Func("run", ":", "")
 	start.Func("_initialize", ":", "", w.Unreachable)
+	early := &w.Module{}
+	exit := early.Import("wasi_snapshot_preview1", "proc_exit", "i:")
+	early.Memory(1)
+	early.Func("run", ":", "")
+	early.Func("_initialize", ":", "", w.I32Const(0), w.Call(exit))
 	for _, tt := range []struct {
 		name         string
 		wasm         []byte
@@ -145,6 +153,7 @@ func TestTraps(t *testing.T) {
 		{"a recursion without end", deep.Bytes(), "stack overflow", ""},
 		{"memory out of bounds", run(w.I32Const(-1), w.I64Load, w.Drop), "out of bounds memory access", "run() i32"},
 		{"data that does not fit the memory", data.Bytes(), "in instantiation: ", ""},
+		{"an initialisation that never comes back", early.Bytes(), "in _initialize: exit code 0", ""},
 		{"an initialisation that fails", start.Bytes(), "in _initialize: unreachable", "_initialize()"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -261,5 +270,18 @@ func TestAPluginIsNotKeptWhenItsCallIsOver(t *testing.T) {
 	}
 	if after := heap(); after > before+8<<20 {
 		t.Errorf("40 calls left %d bytes behind", after-before)
+	}
+}
+
+func TestAPollOfMoreThanMemoryHoldsIsRefused(t *testing.T) {
+	m := &w.Module{}
+	poll := m.Import("wasi_snapshot_preview1", "poll_oneoff", "iiii:i")
+	m.Memory(1)
+	// times 48 and times 32, both are zero in 32 bits
+	m.Func("run", ":i", "", w.I32Const(0), w.I32Const(1024), w.I32Const(1<<28), w.I32Const(64), w.Call(poll))
+	_, _, err := once(t, m.Bytes(), LoadOptions{}, Invocation{})
+	var failed *GuestError
+	if !errors.As(err, &failed) || failed.Code != wasiInvalid {
+		t.Errorf("got %v, want errno %d", err, wasiInvalid)
 	}
 }

@@ -39,6 +39,9 @@ type Limits struct {
 	MessageBytes int
 }
 
+// maxBlocks keeps a handle below 2^53: JavaScript's PDK counts in floating point.
+const maxBlocks = 1 << 20
+
 // withDefaults fills in defaults and says of every other field whether it can be.
 func (l Limits) withDefaults() (Limits, error) {
 	var wrong []error
@@ -49,7 +52,7 @@ func (l Limits) withDefaults() (Limits, error) {
 		limit("Deadline", &l.Deadline, 5*time.Second, 24*time.Hour),
 		limit("OutputBytes", &l.OutputBytes, 4<<20, 1<<30),
 		limit("BlockBytes", &l.BlockBytes, 16<<20, 1<<30),
-		limit("Blocks", &l.Blocks, 1<<14, 1<<24),
+		limit("Blocks", &l.Blocks, 1<<14, maxBlocks),
 		limit("HostCalls", &l.HostCalls, 1000, 1<<30),
 		limit("LogLines", &l.LogLines, 200, 1<<20),
 		limit("LogLineBytes", &l.LogLineBytes, 4<<10, 1<<20),

@@ -1,10 +1,10 @@
 package binary
 
 // effort adds up what the functions of a module cost a compiler beyond their length.
-// Compilers in SSA form, wazero's among them, take time with the square of a
-// function's blocks, and memory with its blocks times its variables: a file of 60 KB
-// could keep one busy for minutes, and take gigabytes.
-type effort struct{ locals, squares, joins uint64 }
+// Compilers in SSA form, wazero's among them, take memory with a function's blocks
+// times its variables, and time with that times the blocks or the variables again: a
+// file of 60 KB could keep one busy for minutes, and take gigabytes.
+type effort struct{ locals, joins, squares, cubes uint64 }
 
 // readBodies walks over each function's code.
 func (m *Module) readBodies(r *reader) {
@@ -29,14 +29,15 @@ func (m *Module) readBodies(r *reader) {
 func (e *effort) add(r *reader, variables, controls uint64) {
 	joins := variables * controls
 	e.locals += variables
-	e.squares += controls * controls
 	e.joins += joins
+	e.squares += controls * controls
+	e.cubes += joins * variables
 	switch {
 	case controls > maxControls:
 		r.fail("a function with %d blocks and branches; at most %d are allowed", controls, maxControls)
 	case joins > maxJoins:
 		r.fail("a function with %d blocks and branches over %d variables takes too much to compile", controls, variables)
-	case e.squares > maxSquaresInAll, e.joins > maxJoinsInAll:
+	case e.joins > maxJoinsInAll, e.squares > maxSquaresInAll, e.cubes > maxCubesInAll:
 		r.fail("the functions up to this one take too much to compile; split large ones, or compile with optimisation")
 	case e.locals > maxLocalsInAll:
 		r.fail("the functions have more than %d locals together", maxLocalsInAll)
@@ -69,45 +70,48 @@ type walker struct {
 	depth    int
 }
 
-// readInstructions walks to the end of a function's code.
+// readInstructions walks to the end of a function's code. Modules have millions of
+// instructions, nearly all of them plain ones: those are passed over right here.
 func (m *Module) readInstructions(r *reader) (controls int) {
 	w := &walker{m: m, r: r, depth: 1}
+	code := r.wasm[:r.end]
 	for w.depth > 0 && r.err == nil {
+		if r.pos < len(code) {
+			if o := &plain[code[r.pos]]; o.known {
+				r.pos++
+				r.skip(o, 1)
+				continue
+			}
+		}
 		w.instruction()
 	}
 	r.done()
 	return w.controls
 }
 
+// instruction reads one that is not plain.
 func (w *walker) instruction() {
-	op := w.r.byte()
-	switch op {
+	switch op := w.r.byte(); op {
 	case opBlock, opLoop, opIf:
 		w.block()
-		return
 	case opEnd:
 		w.depth--
 	case opBr, opBrIf:
 		w.controls++
+		w.r.skip(&number, 1)
 	case opBrTable:
 		n := w.r.count("branch targets", maxControls, 1)
 		w.controls += n
-		w.r.skip(operands{numbers: 1}, n+1)
-		return
+		w.r.skip(&number, n+1)
 	case opSelectTyped:
-		w.r.skip(operands{numbers: 1}, w.r.count("types of a select", maxParams, 1))
-		return
+		w.r.skip(&number, w.r.count("types of a select", maxParams, 1))
 	case opMisc:
 		w.prefixed(&misc, op)
-		return
 	case opVector:
 		w.prefixed(&vectors, op)
-		return
-	}
-	if !plain[op].known && w.r.err == nil {
+	default:
 		w.r.fail("instruction %#x is not known", op)
 	}
-	w.r.skip(plain[op], 1)
 }
 
 // block reads a block's type: nothing, one value, or the index of a function's type.
@@ -132,17 +136,25 @@ func (w *walker) prefixed(table *[256]operands, prefix byte) {
 		w.r.fail("instruction %#x %d is not known", prefix, op)
 		return
 	}
-	w.r.skip(table[op], 1)
+	w.r.skip(&table[op], 1)
 }
 
 // skip passes over operands, n times.
-func (r *reader) skip(o operands, n int) {
+func (r *reader) skip(o *operands, n int) {
+	if r.err != nil {
+		return
+	}
+	code := r.wasm[:r.end]
 	for range n * int(o.numbers) {
-		for i := 0; r.byte() >= 0x80; i++ {
-			if i == 9 {
-				r.fail("a number has more than ten bytes")
-			}
+		start := r.pos
+		for r.pos < len(code) && code[r.pos] >= 0x80 {
+			r.pos++
 		}
+		if r.pos >= len(code) || r.pos-start > 9 {
+			r.fail("a number that does not end")
+			return
+		}
+		r.pos++
 	}
 	if o.bytes > 0 {
 		r.bytes(uint32(o.bytes) * uint32(n))

@@ -39,6 +39,7 @@ func TestASmallModuleCannotKeepACompilerBusy(t *testing.T) {
 			"blocks times variables", function(3000, repeat(1000, block, w.I32Const(1), brIf, w.End)),
 			"2000 blocks and branches over 3000 variables",
 		},
+		{"few blocks over very many variables", function(9900, repeat(200, block, w.I32Const(1), brIf, w.End)), "up to this one"},
 		{"a long function", function(0, repeat(1<<19, w.I32Const(0), w.Drop)), "bytes"},
 		{"a function of many results", wide.Bytes(), "results"},
 	} {
@@ -52,10 +53,10 @@ func TestASmallModuleCannotKeepACompilerBusy(t *testing.T) {
 	}
 	t.Run("nor can many functions together", func(t *testing.T) {
 		m := &w.Module{}
-		for range 5 {
+		for range 2 {
 			m.Func("", ":", "", repeat(16_000, w.Loop), repeat(16_000, w.End))
 		}
-		if _, err := binary.Decode(m.Bytes()); err == nil || !strings.Contains(err.Error(), "together") && !strings.Contains(err.Error(), "up to this one") {
+		if _, err := binary.Decode(m.Bytes()); err == nil || !strings.Contains(err.Error(), "up to this one") {
 			t.Errorf("got %v, want a refusal of what they take together", err)
 		}
 	})

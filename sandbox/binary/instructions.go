@@ -20,8 +20,12 @@ type operands struct {
 	bytes   uint8
 }
 
+// number is one LEB128 number.
+var number = operands{known: true, numbers: 1}
+
 // plain, misc and vectors are the operands of the instructions of WebAssembly 2.0, by
-// opcode, and by the second number of those that begin with opMisc or opVector.
+// opcode, and by the second number of those that begin with opMisc or opVector. The
+// instructions that the walk looks at more closely are not among the plain ones.
 var plain, misc, vectors = instructions()
 
 func instructions() (plain, misc, vectors [256]operands) {
@@ -32,8 +36,6 @@ func instructions() (plain, misc, vectors [256]operands) {
 	}
 	set(&plain, 0x00, 0x01, 0, 0) // unreachable, nop
 	set(&plain, opElse, opElse, 0, 0)
-	set(&plain, opEnd, opEnd, 0, 0)
-	set(&plain, opBr, opBrIf, 1, 0)
 	set(&plain, 0x0f, 0x0f, 0, 0) // return
 	set(&plain, 0x10, 0x10, 1, 0) // call
 	set(&plain, 0x11, 0x11, 2, 0) // call_indirect

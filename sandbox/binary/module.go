@@ -22,9 +22,10 @@ const (
 	maxLocals         = 50_000
 	maxLocalsInAll    = 5_000_000
 	maxControls       = 1 << 14
-	maxSquaresInAll   = 1_000_000_000
 	maxJoins          = 4_000_000
 	maxJoinsInAll     = 32_000_000
+	maxSquaresInAll   = 500_000_000
+	maxCubesInAll     = 20_000_000_000
 	maxProducers      = 1_000
 	maxMemoryPages    = 1 << 16
 	maxNameSubsection = 64

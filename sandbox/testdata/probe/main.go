@@ -130,9 +130,9 @@ func echoWords() int32 {
 //go:wasmexport call_host
 func callHost() int32 {
 	in := input()
-	var result uint64
+	args, result := write(in[1:]), uint64(0)
 	for range in[0] {
-		result = probe(write(in[1:]))
+		result = probe(args)
 	}
 	n := length(result)
 	b := make([]byte, n)
