@@ -237,3 +237,26 @@ func TestELMA365TheEventStreamResumesExactly(t *testing.T) {
 		t.Errorf("the listing after the tenth: %+v, %v", page, err)
 	}
 }
+
+func TestELMA365APersonIsLookedUpAndTheConnectionChecked(t *testing.T) {
+	s := set(t, emulate(t, emulator.Options{Users: map[string]emulator.User{
+		"0198-7": {FullName: "Olga Operator", Login: "olga", Position: "Support"}}}), nil)
+	if _, err := s.people.Tenant.LookupContact(within(t), s.workspace.ID, s.connection.ID, "0198-7"); err != nil {
+		t.Fatal(err)
+	}
+	event := s.await("the person", func(e client.Event) bool { return e.Data.Kind == contract.EventContactUpdated })
+	if c := event.Data.Contact; c == nil || c.ID != "0198-7" || c.Name != "Olga Operator" {
+		t.Errorf("the person is %+v", c)
+	}
+	check, err := s.people.Tenant.CheckConnection(within(t), s.workspace.ID, s.connection.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.poll("the check to end", func() bool {
+		c, err := s.people.Tenant.Command(within(t), s.workspace.ID, string(check.ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.State == domain.JobDone && c.Command.Result != nil && c.Command.Result.Health != nil
+	})
+}
