@@ -38,7 +38,11 @@ func (b *Broker) run(ctx context.Context, job domain.Job) (domain.Job, []domain.
 	if job.Kind == domain.JobEvent {
 		return b.release(ctx, connection, job)
 	}
-	return b.command(ctx, connection, job)
+	after, spawned, err := b.command(ctx, connection, job)
+	if err == nil && job.Command.Export == contract.ExportTeardownConnection && after.State.Ended() {
+		err = b.remove(ctx, connection) // well or badly: a dead platform must not keep it alive
+	}
+	return after, spawned, err
 }
 
 // settle commits what one run of a command came to.
@@ -83,9 +87,6 @@ func (b *Broker) invoke(ctx context.Context, v *registry.Version, c domain.Conne
 	if errors.Is(err, domain.ErrConflict) {
 		return b.fail(ctx, job, contract.Failure{Class: contract.FailureRetry, Code: "conflict",
 			Message: "Something that the command relied on changed meanwhile."})
-	}
-	if err == nil && job.Command.Export == contract.ExportTeardownConnection && after.State.Ended() {
-		err = b.remove(ctx, c)
 	}
 	return after, spawned, err
 }

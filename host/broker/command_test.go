@@ -158,21 +158,38 @@ func TestAWriteOfACommandThatLostARaceIsNotMade(t *testing.T) {
 	}
 }
 
-func TestATornDownConnectionIsRemoved(t *testing.T) {
-	w := newWorld(t, answers(&contract.CommandOutput{Events: []contract.Event{
-		{Kind: contract.EventConnectionState, State: &contract.StateChange{State: contract.StateDisconnected}}}}))
+func TestAConnectionIsRemovedWhenItsTeardownHasEndedWellOrBadly(t *testing.T) {
+	for name, out := range map[string]*contract.CommandOutput{
+		"well":  {Events: []contract.Event{{Kind: contract.EventConnectionState, State: &contract.StateChange{State: contract.StateDisconnected}}}},
+		"badly": {Failure: &contract.Failure{Class: contract.FailurePermanent, Code: "gone"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, answers(out))
+			w.run(t, w.teardown(t))
+			if _, err := w.store.Connection(t.Context(), "con_1"); !errors.Is(err, domain.ErrNotFound) {
+				t.Errorf("the connection = %v, want ErrNotFound", err)
+			}
+			if answer := w.deliver(t, "x"); answer.Status != 404 {
+				t.Errorf("its endpoint answers %d", answer.Status)
+			}
+		})
+	}
+	w := newWorld(t, answers(&contract.CommandOutput{Failure: &contract.Failure{Class: contract.FailureRetry, Code: "busy"}}))
+	w.run(t, w.teardown(t))
+	if _, err := w.store.Connection(t.Context(), "con_1"); err != nil {
+		t.Errorf("after a teardown that is tried again, the connection = %v", err)
+	}
+}
+
+// teardown accepts the end of the connection.
+func (w *world) teardown(t *testing.T) domain.Job {
+	t.Helper()
 	job, _, err := w.store.AcceptCommand(t.Context(), domain.NewCommand{Workspace: "wsp_1", Connection: "con_1",
 		Command: domain.Command{Export: contract.ExportTeardownConnection, By: "test"}, At: time.Unix(w.now.Load(), 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.run(t, job)
-	if _, err := w.store.Connection(t.Context(), "con_1"); !errors.Is(err, domain.ErrNotFound) {
-		t.Errorf("the connection = %v, want ErrNotFound", err)
-	}
-	if answer := w.deliver(t, "x"); answer.Status != 404 {
-		t.Errorf("its endpoint answers %d", answer.Status)
-	}
+	return job
 }
 
 // withFile is an output with a message that has an attachment.
