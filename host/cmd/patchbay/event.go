@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/client"
@@ -87,7 +89,7 @@ func eventText(e contract.Event) string {
 	case e.Deletion != nil:
 		return string(e.Deletion.PlatformID)
 	case e.Status != nil:
-		return string(e.Status.PlatformID) + " " + string(e.Status.Status)
+		return reported(*e.Status)
 	case e.Postback != nil:
 		return authorText(e.Postback.Author) + " picked " + e.Postback.ActionID
 	case e.Typing != nil:
@@ -97,9 +99,18 @@ func eventText(e contract.Event) string {
 	case e.Contact != nil:
 		return e.Contact.Name
 	case e.State != nil:
-		return string(e.State.State) + " " + e.State.Reason
+		return strings.TrimSpace(strings.Join([]string{string(e.State.State), e.State.Reason, e.State.Action}, " "))
 	case e.Raw != nil:
 		return e.Raw.Kind
 	}
 	return ""
+}
+
+// reported says how far a message got, and why no further.
+func reported(r contract.StatusReport) string {
+	text := cmp.Or(string(r.PlatformID), string(r.MessageID)) + " " + string(r.Status)
+	if r.Failure != nil {
+		text += ": " + cmp.Or(r.Failure.Message, r.Failure.Code)
+	}
+	return text
 }

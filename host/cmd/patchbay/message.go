@@ -27,6 +27,7 @@ type messageSend struct {
 	Media        []string                   `sep:"none" placeholder:"[KIND:]HANDLE" help:"Attach what was uploaded, shown as image, audio, voice, video or file (the default); repeat for more."`
 	Role         contract.Role              `enum:"agent,bot,customer,system" default:"agent" help:"Who says it: ${enum}."`
 	As           string                     `placeholder:"NAME" help:"The author's name."`
+	AsID         contract.ContactID         `name:"as-id" placeholder:"ID" help:"The author's id, by the platform's name."`
 	ReplyTo      contract.PlatformMessageID `placeholder:"ID" help:"The message it answers, by the platform's name."`
 	File         string                     `short:"f" placeholder:"FILE" help:"Read the message as JSON from a file, or from standard input for -: {conversation, author, parts, reply_to}. The flags above then may not be given."`
 
@@ -49,7 +50,7 @@ func (c *messageSend) Run(ctx context.Context, s *session) error {
 
 // message makes the message of the flags or of the file.
 func (c *messageSend) message(s *session) (m client.NewMessage, err error) {
-	byFlags := c.Text != "" || len(c.Media) > 0 || c.Conversation != "" || c.ReplyTo != "" || c.As != ""
+	byFlags := c.Text != "" || len(c.Media) > 0 || c.Conversation != "" || c.ReplyTo != "" || c.As != "" || c.AsID != ""
 	switch {
 	case c.File != "" && byFlags:
 		return m, &usageError{"--file stands beside flags that say what to send", "give either the file or the flags"}
@@ -61,7 +62,7 @@ func (c *messageSend) message(s *session) (m client.NewMessage, err error) {
 		return m, &usageError{"there is nothing to send", "give --text, --media or --file"}
 	}
 	m.Conversation.ID, m.ReplyTo = c.Conversation, c.ReplyTo
-	m.Author.Role, m.Author.Contact.Name = c.Role, c.As
+	m.Author.Role, m.Author.Contact.Name, m.Author.Contact.ID = c.Role, c.As, c.AsID
 	if c.Text != "" {
 		m.Parts = append(m.Parts, contract.Part{Kind: contract.PartText, Text: &contract.Text{Plain: c.Text}})
 	}
