@@ -11,19 +11,6 @@ import (
 	"github.com/seed75a60ee1/patchbay/host/domain"
 )
 
-// MatchRule returns the first rule that allows a request. A URL that [ParseURL] would
-// refuse matches none.
-func MatchRule(p domain.EgressPolicy, method string, u *url.URL) (domain.EgressRule, bool) {
-	target, err := ParseURL(u.String())
-	if err != nil {
-		return domain.EgressRule{}, false
-	}
-	if rules := matching(p, method, target); len(rules) > 0 {
-		return rules[0], true
-	}
-	return domain.EgressRule{}, false
-}
-
 // matching returns every rule that allows a request to a URL that ParseURL made.
 func matching(p domain.EgressPolicy, method string, u *url.URL) []domain.EgressRule {
 	segments, err := pathSegments(u.EscapedPath())
