@@ -54,6 +54,8 @@ type Plugins interface {
 // Egress sends requests out, within a policy.
 type Egress interface {
 	Send(ctx context.Context, p domain.EgressPolicy, reveal secret.Reveal, r contract.HTTPRequest) *contract.HTTPResult
+	// Upload sends an attachment, whose Body it closes.
+	Upload(ctx context.Context, p domain.EgressPolicy, reveal secret.Reveal, m contract.MediaPut, a domain.Attachment) *contract.HTTPResult
 	Fetch(ctx context.Context, p domain.EgressPolicy, url string, headers []contract.Header, maxBytes int64, w io.Writer) (contentType string, err error)
 }
 
@@ -71,6 +73,8 @@ type Secrets interface {
 type Media interface {
 	// Put streams r into the store and returns once the bytes are durable.
 	Put(ctx context.Context, r io.Reader, maxBytes int64) (sha256 string, size int64, mime string, err error)
+	// Open opens the bytes with that hash. The caller closes them.
+	Open(sha256 string) (io.ReadSeekCloser, error)
 	// Link returns a signed URL that works until expires.
 	Link(h contract.MediaHandle, expires time.Time) string
 	// Thumbnail returns a small picture in base64; empty if the bytes are no picture.
@@ -123,7 +127,7 @@ func Offered() []string {
 	offered := []contract.HostFunction{
 		contract.HostHTTPSend, contract.HostKVGet, contract.HostKVPut, contract.HostKVDelete,
 		contract.HostKVList, contract.HostSecretEqual, contract.HostHMACVerify, contract.HostHMACSign,
-		contract.HostMediaLink, contract.HostDeliveryBody,
+		contract.HostMediaLink, contract.HostMediaPut, contract.HostDeliveryBody,
 	}
 	names := make([]string, len(offered))
 	for i, f := range offered {

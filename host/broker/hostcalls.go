@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/host/secret"
@@ -29,6 +28,7 @@ func (inv *invocation) functions() map[string]sandbox.HostFunc {
 		contract.HostHMACVerify:   typed(inv.hmacVerify),
 		contract.HostHMACSign:     typed(inv.hmacSign),
 		contract.HostMediaLink:    typed(inv.mediaLink),
+		contract.HostMediaPut:     typed(inv.mediaPut),
 		contract.HostDeliveryBody: inv.deliveryBody,
 	}
 	functions := make(map[string]sandbox.HostFunc, len(offered))
@@ -101,7 +101,7 @@ func (inv *invocation) deliveryBody(context.Context, []byte) ([]byte, error) { r
 // httpSend is the host function http_send. Only commands may call out: a delivery's
 // platform is waiting.
 func (inv *invocation) httpSend(ctx context.Context, in *contract.HTTPRequest) (*contract.HTTPResult, error) {
-	if inv.export == contract.ExportReceive || inv.export == contract.ExportRoute {
+	if inv.answersPlatform() {
 		return &contract.HTTPResult{Error: denied("receive and route may not call out; return a command instead")}, nil
 	}
 	return inv.broker.opts.Egress.Send(ctx, inv.policy(), inv.reveal, *in), nil
@@ -182,24 +182,3 @@ func (inv *invocation) hmacSign(ctx context.Context, in *contract.HMACSign) (*co
 }
 
 func knownHash(name string) bool { return name == "sha256" || name == "sha1" || name == "sha512" }
-
-// mediaLink is the host function media_link. A handle of another workspace is as unknown
-// as one that was never made.
-func (inv *invocation) mediaLink(ctx context.Context, in *contract.MediaLink) (*contract.MediaLinkResult, error) {
-	media, err := inv.broker.opts.Store.Media(ctx, in.Handle)
-	if errors.Is(err, domain.ErrNotFound) || err == nil && media.Workspace != inv.connection.Workspace {
-		return &contract.MediaLinkResult{Error: notFound("there is no such attachment")}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if in.TTLSeconds < 0 {
-		return &contract.MediaLinkResult{Error: invalid("ttl_seconds is negative")}, nil
-	}
-	ttl := inv.broker.opts.MediaLinkTTL
-	if in.TTLSeconds > 0 && in.TTLSeconds < int64(ttl/time.Second) {
-		ttl = time.Duration(in.TTLSeconds) * time.Second
-	}
-	expires := inv.now.Add(ttl).Truncate(time.Second)
-	return &contract.MediaLinkResult{URL: inv.broker.opts.Media.Link(in.Handle, expires), ExpiresAt: expires}, nil
-}

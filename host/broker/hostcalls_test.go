@@ -72,6 +72,7 @@ func TestHostFunctionsAnswerInValues(t *testing.T) {
 		{"a broken algorithm", raw(contract.HostHMACVerify, `{"name":"token","algorithm":"md5","mac":"AAAA"}`), `"code":"invalid"`},
 		{"a MAC with another's secret", raw(contract.HostHMACSign, `{"name":"kept","algorithm":"sha256","message":""}`), `"code":"denied"`},
 		{"no request while the platform waits", raw(contract.HostHTTPSend, `{"method":"POST","url":"https://acme.test:8443/api"}`), `"code":"denied"`},
+		{"no upload while the platform waits", raw(contract.HostMediaPut, `{"handle":"med_1","request":{"method":"POST","url":"https://acme.test:8443/api"}}`), `"code":"denied"`},
 		{"an attachment that is not there", raw(contract.HostMediaLink, `{"handle":"med_none"}`), `"code":"not_found"`},
 		{"the raw body", raw(contract.HostDeliveryBody, ``), `the body`},
 	} {
@@ -192,6 +193,43 @@ func TestThePolicyOfAConnectionIsManifestGrantAndSettings(t *testing.T) {
 	}
 }
 
+func TestAnAttachmentIsUploadedWithoutPassingThroughTheGuest(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, m := range []domain.Media{
+		{Handle: "med_1", Workspace: "wsp_1", SHA256: "aGVsbG8=", Name: "a.txt", MIME: "text/plain", SizeBytes: 5},
+		{Handle: "med_2", Workspace: "wsp_2", SHA256: "aGVsbG8=", Name: "theirs.txt", MIME: "text/plain", SizeBytes: 5},
+	} {
+		if err := w.store.PutMedia(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var sent []string
+	w.outside.send = func(p domain.EgressPolicy, _ secret.Reveal, r contract.HTTPRequest) *contract.HTTPResult {
+		sent = append(sent, r.Method+" "+r.URL+" "+r.Body+" "+p.Rules[0].Name)
+		return &contract.HTTPResult{Status: 201}
+	}
+	var got []string
+	w.plugins.set(func(_ context.Context, g *call) ([]byte, error) {
+		for _, handle := range []contract.MediaHandle{"med_1", "med_2", "med_none"} {
+			r := ask[contract.HTTPResult](g, contract.HostMediaPut, &contract.MediaPut{Handle: handle,
+				Request: contract.HTTPRequest{Method: "POST", URL: "https://acme.test:8443/api"}})
+			if r.Error != nil {
+				got = append(got, r.Error.Code)
+			} else {
+				got = append(got, fmt.Sprint(r.Status))
+			}
+		}
+		return contract.Marshal(&contract.CommandOutput{}), nil
+	}, nil)
+	w.run(t, w.send(t, "chat", "hi"))
+	if want := []string{"201", "not_found", "not_found"}; !slices.Equal(got, want) {
+		t.Errorf("answered %q, want %q", got, want)
+	}
+	if want := []string{"POST https://acme.test:8443/api a.txt text/plain 5 hello api"}; !slices.Equal(sent, want) {
+		t.Errorf("sent %q, want %q", sent, want)
+	}
+}
+
 func FuzzHostFunctionArguments(f *testing.F) {
 	for _, args := range []string{`{"key":"k"}`, `{"name":"token","value":"x"}`, `{"handle":"med_1"}`, `{"prefix":"p","limit":3}`, `[]`, `{"key":"k","key":"l"}`} {
 		f.Add(args)
@@ -199,7 +237,7 @@ func FuzzHostFunctionArguments(f *testing.F) {
 	f.Fuzz(func(t *testing.T, args string) {
 		w := newWorld(t, nil)
 		for _, name := range []contract.HostFunction{contract.HostKVGet, contract.HostKVPut, contract.HostKVDelete, contract.HostKVList,
-			contract.HostSecretEqual, contract.HostHMACVerify, contract.HostHMACSign, contract.HostMediaLink, contract.HostHTTPSend} {
+			contract.HostSecretEqual, contract.HostHMACVerify, contract.HostHMACSign, contract.HostMediaLink, contract.HostMediaPut, contract.HostHTTPSend} {
 			answer := transcript(t, w, raw(name, args))[0]
 			if !json.Valid([]byte(answer)) {
 				t.Errorf("%s(%q) answered %q, which is no document", name, args, answer)

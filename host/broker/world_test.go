@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -109,6 +110,15 @@ func (o *outside) Fetch(_ context.Context, _ domain.EgressPolicy, url string, _ 
 	return "text/plain", err
 }
 
+func (o *outside) Upload(_ context.Context, p domain.EgressPolicy, reveal secret.Reveal, m contract.MediaPut, a domain.Attachment) *contract.HTTPResult {
+	content, err := io.ReadAll(a.Body)
+	if err = errors.Join(err, a.Body.Close()); err != nil {
+		return &contract.HTTPResult{Error: &contract.HostError{Code: contract.HostUnavailable}}
+	}
+	m.Request.Body = a.Name + " " + a.MIME + " " + strconv.FormatInt(a.SizeBytes, 10) + " " + string(content)
+	return o.send(p, reveal, m.Request)
+}
+
 // vault holds secrets in the clear.
 type vault map[string]string
 
@@ -147,6 +157,16 @@ func (files) Put(_ context.Context, r io.Reader, _ int64) (string, int64, string
 func (files) Link(h contract.MediaHandle, expires time.Time) string {
 	return "https://host.test/media/" + string(h) + "?exp=" + expires.UTC().Format(time.RFC3339)
 }
+
+func (files) Open(sum string) (io.ReadSeekCloser, error) {
+	data, err := base64.StdEncoding.DecodeString(sum)
+	return opened{bytes.NewReader(data)}, err
+}
+
+// opened is bytes that can be closed.
+type opened struct{ *bytes.Reader }
+
+func (opened) Close() error { return nil }
 
 func (files) Thumbnail(sum string) (string, error) { return "small-" + sum, nil }
 

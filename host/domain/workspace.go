@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"io"
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
@@ -71,6 +72,17 @@ type Media struct {
 	MIME      string               `json:"mime"`
 	SizeBytes int64                `json:"size_bytes"`
 	CreatedAt time.Time            `json:"created_at"`
+}
+
+// Attachment is bytes on their way to a platform.
+type Attachment struct {
+	// Name is a file name without a path, and MIME a media type.
+	Name, MIME string
+	// SizeBytes is how many bytes Body holds; fewer or more fail the upload.
+	SizeBytes int64
+	// Body is streamed, and closed by whoever sends it once it is not read any more, which
+	// may be shortly after the upload returned.
+	Body io.ReadCloser
 }
 
 // Page selects a page of a listing.

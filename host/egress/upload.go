@@ -13,22 +13,11 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
-// Attachment is bytes to upload.
-type Attachment struct {
-	// Name is a file name without a path, and MIME a media type.
-	Name, MIME string
-	// SizeBytes is how many bytes Body holds; fewer or more fail the upload.
-	SizeBytes int64
-	// Body is streamed, and closed once it is not read any more, which may be shortly
-	// after Upload returned.
-	Body io.ReadCloser
-}
-
 // Upload makes the request of a media_put: the attachment is the body, or with m.Field
 // one part of multipart/form-data after those of m.Form, in which no placeholder is
 // filled. Otherwise it does as [Client.Send] does; without a time limit of its own the
 // request has MaxTimeout.
-func (c *Client) Upload(ctx context.Context, p domain.EgressPolicy, reveal secret.Reveal, m contract.MediaPut, a Attachment) *contract.HTTPResult {
+func (c *Client) Upload(ctx context.Context, p domain.EgressPolicy, reveal secret.Reveal, m contract.MediaPut, a domain.Attachment) *contract.HTTPResult {
 	r := m.Request
 	d := draft{method: r.Method, url: r.URL, headers: r.Headers, content: &content{a.Body, a.SizeBytes, a.MIME}}
 	if m.Field != "" {
@@ -48,7 +37,7 @@ func (c *Client) Upload(ctx context.Context, p domain.EgressPolicy, reveal secre
 }
 
 // multipartContent puts an attachment between the head and the tail of a form.
-func multipartContent(m contract.MediaPut, a Attachment) *content {
+func multipartContent(m contract.MediaPut, a domain.Attachment) *content {
 	var form bytes.Buffer
 	writer := multipart.NewWriter(&form)
 	names := make([]string, 0, len(m.Form))

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
@@ -30,7 +31,7 @@ func TestUploadSendsTheBytesAsTheBody(t *testing.T) {
 	c := newClient(t, p, Options{MaxRequestBytes: 1}) // does not bound attachments
 	body := newFile("bytes")
 	m := contract.MediaPut{Request: contract.HTTPRequest{Method: "POST", URL: p.URL, Body: "ignored"}}
-	got := c.Upload(context.Background(), p.policy(), nil, m, Attachment{Name: "a.png", MIME: "image/png", SizeBytes: 5, Body: body})
+	got := c.Upload(context.Background(), p.policy(), nil, m, domain.Attachment{Name: "a.png", MIME: "image/png", SizeBytes: 5, Body: body})
 	wantStatus(t, got, 200)
 	if r, sent := p.last(t); sent != "bytes" || r.Header.Get("Content-Type") != "image/png" || r.ContentLength != 5 {
 		t.Errorf("the platform saw %q, %v, length %d", sent, r.Header, r.ContentLength)
@@ -43,7 +44,7 @@ func TestUploadSendsAForm(t *testing.T) {
 	c := newClient(t, p, Options{})
 	m := contract.MediaPut{Field: "file", Form: map[string]string{"chat": "7", "caption": "{{secret:token}}"},
 		Request: contract.HTTPRequest{Method: "POST", URL: p.URL, Headers: []contract.Header{{Name: "content-type", Value: "text/plain"}}}}
-	a := Attachment{Name: "é\"\r\n.png", MIME: "image/png", SizeBytes: 5, Body: newFile("bytes")}
+	a := domain.Attachment{Name: "é\"\r\n.png", MIME: "image/png", SizeBytes: 5, Body: newFile("bytes")}
 	wantStatus(t, c.Upload(context.Background(), p.policy(), vault, m, a), 200)
 	r, sent := p.last(t)
 	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -64,7 +65,7 @@ func TestUploadClosesTheBodyWhenNothingIsSent(t *testing.T) {
 	c := newClient(t, p, Options{})
 	body := newFile("bytes")
 	m := contract.MediaPut{Request: contract.HTTPRequest{Method: "DELETE", URL: p.URL}}
-	got := c.Upload(context.Background(), p.policy(), nil, m, Attachment{MIME: "image/png", SizeBytes: 5, Body: body})
+	got := c.Upload(context.Background(), p.policy(), nil, m, domain.Attachment{MIME: "image/png", SizeBytes: 5, Body: body})
 	wantFault(t, got, contract.HostDenied, true)
 	<-body.closed
 }
@@ -74,7 +75,7 @@ func TestUploadFailsIfTheBytesAreFewerThanSaid(t *testing.T) {
 	c := newClient(t, p, Options{})
 	p.Config.Handler = nil // the platform reads an unfinished request and hangs up
 	m := contract.MediaPut{Request: contract.HTTPRequest{Method: "POST", URL: p.URL}}
-	got := c.Upload(context.Background(), p.policy(), nil, m, Attachment{MIME: "image/png", SizeBytes: 9, Body: newFile("bytes")})
+	got := c.Upload(context.Background(), p.policy(), nil, m, domain.Attachment{MIME: "image/png", SizeBytes: 9, Body: newFile("bytes")})
 	if got.Error == nil || got.Error.Certain {
 		t.Errorf("result is %+v, want an error that is not certain", got)
 	}
