@@ -121,15 +121,21 @@ func (s *Server) App() *fiber.App { return s.app }
 func (s *Server) Closing() <-chan struct{} { return s.closing }
 
 // Serve answers requests that come to l, until Shutdown. It closes l. It is called once,
-// and returns nil after a Shutdown.
+// and returns nil after a Shutdown, also after one that came before it.
 func (s *Server) Serve(l net.Listener) error {
 	s.mu.Lock()
 	s.listener = &listener{Listener: l, server: s}
 	s.mu.Unlock()
+	var err error
 	if s.isClosing() {
-		return errors.Join(net.ErrClosed, l.Close())
+		err = l.Close()
+	} else {
+		err = s.app.Listener(s.listener)
 	}
-	if err := s.app.Listener(s.listener); err != nil {
+	if s.isClosing() && errors.Is(err, net.ErrClosed) {
+		return nil // Shutdown closed it first
+	}
+	if err != nil {
 		return fmt.Errorf("serve %s on %s: %w", s.opts.Name, l.Addr(), err)
 	}
 	return nil

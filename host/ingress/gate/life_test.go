@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -168,4 +169,29 @@ type section struct {
 func (s *section) Close() error {
 	close(s.closed)
 	return nil
+}
+
+// A host may be told to stop in the very moment in which it begins to listen.
+func TestAShutdownBeforeOrBesideServeIsNoFailure(t *testing.T) {
+	for i := range 50 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := gate.New(gate.Options{Name: "test", Metrics: &door{t: t}, Log: slog.New(slog.DiscardHandler), Now: time.Now, NewID: func() string { return "req" }})
+		served := make(chan error, 1)
+		serve := func() { served <- s.Serve(l) }
+		if i%2 == 0 {
+			go serve()
+		}
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Errorf("Shutdown = %v", err)
+		}
+		if i%2 == 1 {
+			go serve()
+		}
+		if err := wait(t, served, "Serve to end"); err != nil {
+			t.Errorf("round %d: Serve = %v, want nil", i, err)
+		}
+	}
 }
