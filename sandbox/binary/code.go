@@ -17,6 +17,7 @@ func (m *Module) readBodies(r *reader) {
 			body.fail("a function of %d bytes; at most %d are allowed", b.Size, maxBodyBytes)
 		}
 		b.Locals = readLocals(body)
+		b.Code = body.pos
 		b.Controls = m.readInstructions(body)
 		t, _ := m.FunctionType(index)
 		index++
@@ -77,7 +78,7 @@ func (m *Module) readInstructions(r *reader) (controls int) {
 	code := r.wasm[:r.end]
 	for w.depth > 0 && r.err == nil {
 		if r.pos < len(code) {
-			if o := &plain[code[r.pos]]; o.known {
+			if o := &plain[code[r.pos]]; o.known && !o.special {
 				r.pos++
 				r.skip(o, 1)
 				continue
@@ -89,51 +90,58 @@ func (m *Module) readInstructions(r *reader) (controls int) {
 	return w.controls
 }
 
+// number is one LEB128 number.
+var number = operands{known: true, numbers: 1}
+
 // instruction reads one that is not plain.
 func (w *walker) instruction() {
-	switch op := w.r.byte(); op {
-	case opBlock, opLoop, opIf:
+	switch op := Opcode(w.r.byte()); op {
+	case OpBlock, OpLoop, OpIf:
 		w.block()
-	case opEnd:
+	case OpEnd:
 		w.depth--
-	case opBr, opBrIf:
+	case OpBr, OpBrIf:
 		w.controls++
 		w.r.skip(&number, 1)
-	case opBrTable:
+	case OpBrTable:
 		n := w.r.count("branch targets", maxControls, 1)
 		w.controls += n
 		w.r.skip(&number, n+1)
-	case opSelectTyped:
-		w.r.skip(&number, w.r.count("types of a select", maxParams, 1))
-	case opMisc:
+	case OpSelectTyped:
+		n := w.r.count("types of a select", maxParams, 1)
+		for range n {
+			readValueType(w.r)
+		}
+	case prefixMisc:
 		w.prefixed(&misc, op)
-	case opVector:
+	case prefixVector:
 		w.prefixed(&vectors, op)
+	case prefixThreads:
+		w.r.fail("an atomic instruction: threads are not supported")
 	default:
-		w.r.fail("instruction %#x is not known", op)
+		w.r.fail("instruction %#x is not known", uint16(op))
 	}
 }
 
-// block reads a block's type: nothing, one value, or the index of a function's type.
+// block reads a block's type, whose kinds are those of [BlockType].
 func (w *walker) block() {
 	w.controls++
 	w.depth++
-	index := w.r.signed(33)
-	if index < 0 {
-		return
+	t := readBlockType(w.r)
+	switch {
+	case !t.HasIndex:
+	case uint64(t.Index) >= uint64(len(w.m.Types)):
+		w.r.fail("type %d does not exist", t.Index)
+	default:
+		f := w.m.Types[t.Index]
+		w.controls += len(f.Params) + len(f.Results)
 	}
-	if index >= int64(len(w.m.Types)) {
-		w.r.fail("type %d does not exist", index)
-		return
-	}
-	t := w.m.Types[index]
-	w.controls += len(t.Params) + len(t.Results)
 }
 
-func (w *walker) prefixed(table *[256]operands, prefix byte) {
+func (w *walker) prefixed(table *[256]operands, prefix Opcode) {
 	op := w.r.u32()
 	if op > 255 || !table[op].known {
-		w.r.fail("instruction %#x %d is not known", prefix, op)
+		w.r.fail("instruction %#x %d is not known", uint16(prefix), op)
 		return
 	}
 	w.r.skip(&table[op], 1)

@@ -83,7 +83,7 @@ func TestTheWalkOverCodeKnowsEveryKindOfOperand(t *testing.T) {
 		}
 	}
 	for _, code := range [][]byte{
-		{0x12, 0x00},       // a tail call
+		{0x14, 0x00},       // a call by reference
 		{0xfe, 0x00, 0x00}, // an atomic
 		{0xfd, 0x80, 0x02}, // a relaxed vector instruction
 		{0x0b},             // an end too many

@@ -14,7 +14,7 @@ func Decode(wasm []byte) (*Module, error) {
 		return nil, r.err
 	}
 	r.pos = len(preamble)
-	m := &Module{preamble: wasm[:len(preamble)]}
+	m := &Module{wasm: wasm, preamble: wasm[:len(preamble)]}
 	for last := SectionCustom; r.left() > 0; {
 		last = m.decodeSection(r, last)
 	}
@@ -106,10 +106,10 @@ func (m *Module) checkTotals(r *reader) {
 	case counted && uint64(m.dataCount) != uint64(len(m.Data)):
 		r.section = SectionData.String()
 		r.fail("%d data segments are announced and %d follow", m.dataCount, len(m.Data))
-	case m.space(KindMemory) > maxMemories:
+	case m.Space(KindMemory) > maxMemories:
 		r.section = SectionMemory.String()
 		r.fail("more than one memory")
-	case m.space(KindTable) > maxTables:
+	case m.Space(KindTable) > maxTables:
 		r.section = SectionTable.String()
 		r.fail("more than %d tables", maxTables)
 	}

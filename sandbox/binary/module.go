@@ -111,10 +111,22 @@ type Table struct {
 	Limits
 }
 
-// Global is a global variable; how it is initialised is not kept.
+// Global is a global variable.
 type Global struct {
 	Type    ValueType
 	Mutable bool
+	// Init is what it is at first; it is not set for an imported one.
+	Init Expr
+}
+
+// Expr is a constant expression: one instruction.
+type Expr struct {
+	// Op is a const, global.get, ref.null or ref.func.
+	Op Opcode
+	// Bits are an i32's, i64's, f32's or f64's; a v128 is not kept.
+	Bits uint64
+	// Index is the global or function that is named.
+	Index uint32
 }
 
 // Import is something the module needs from its host.
@@ -125,6 +137,8 @@ type Import struct {
 	Type uint32
 	// Limits are those of a table or a memory.
 	Limits Limits
+	// Global is the type of a global.
+	Global Global
 }
 
 // Export is something the module offers to its host.
@@ -139,6 +153,8 @@ type Export struct {
 type Body struct {
 	// Offset and Size are in bytes, of the locals and the instructions.
 	Offset, Size int
+	// Code is where the instructions begin, after the declared variables.
+	Code int
 	// Locals is how many variables it declares besides its parameters.
 	Locals uint32
 	// Controls counts its blocks, what they take and give, and the branches to them.
@@ -151,6 +167,14 @@ type Segment struct {
 	Active bool
 	// Size is in bytes for data and in entries for table content.
 	Size int
+	// Offset is where an active segment goes.
+	Offset Expr
+	// Table is the table that active table content goes to.
+	Table uint32
+	// Data is a view of the bytes of data.
+	Data []byte
+	// Functions are the functions that table content names, of those entries that name one.
+	Functions []uint32
 }
 
 // SectionID says what a section holds.
@@ -232,6 +256,7 @@ type Module struct {
 	Bodies   []Body
 	Data     []Segment
 
+	wasm          []byte
 	preamble      []byte
 	dataCount     uint32
 	imported      [4]uint32 // how many imports there are of each kind
@@ -250,8 +275,11 @@ func (m *Module) FunctionType(index uint32) (FuncType, bool) {
 	return m.Types[types[index]], true
 }
 
-// space is how many things of a kind there are, imported ones included.
-func (m *Module) space(kind Kind) uint32 {
+// Imported is how many things of a kind are imported. They are numbered first.
+func (m *Module) Imported(kind Kind) uint32 { return m.imported[kind] }
+
+// Space is how many things of a kind there are, imported ones included.
+func (m *Module) Space(kind Kind) uint32 {
 	defined := [...]int{
 		KindFunction: len(m.Functions), KindTable: len(m.Tables),
 		KindMemory: len(m.Memories), KindGlobal: len(m.Globals),

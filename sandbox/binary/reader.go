@@ -49,7 +49,13 @@ func (r *reader) bytes(n uint32) []byte {
 	return view
 }
 
-func (r *reader) u32() uint32 { return uint32(r.unsigned(32)) }
+func (r *reader) u32() uint32 {
+	if r.err == nil && r.pos < r.end && r.wasm[r.pos] < 0x80 { // as most are
+		r.pos++
+		return uint32(r.wasm[r.pos-1])
+	}
+	return uint32(r.unsigned(32))
+}
 
 // unsigned reads a LEB128 number. Padding with zero bits is allowed, as linkers
 // leave it, but not past the width, and no bit beyond the width may be set.

@@ -45,7 +45,7 @@ func (m *Module) readImport(r *reader) Import {
 	case KindMemory:
 		imp.Limits = readMemory(r)
 	case KindGlobal:
-		readGlobalType(r)
+		imp.Global = readGlobalType(r)
 	default:
 		r.fail("import kind %#x is not known", byte(imp.Kind))
 		return imp
@@ -91,7 +91,7 @@ func readGlobalType(r *reader) Global {
 
 func readGlobal(r *reader) Global {
 	g := readGlobalType(r)
-	skipExpr(r)
+	g.Init = readExpr(r)
 	return g
 }
 
@@ -103,7 +103,7 @@ func (m *Module) readExports(r *reader) {
 		case r.err != nil:
 		case e.Kind > KindGlobal:
 			r.fail("export kind %#x is not known", byte(e.Kind))
-		case e.Index >= m.space(e.Kind):
+		case e.Index >= m.Space(e.Kind):
 			r.fail("export %q is of %s %d, which does not exist", e.Name, e.Kind, e.Index)
 		case seen[e.Name]:
 			r.fail("%q is exported twice", e.Name)

@@ -1,45 +1,40 @@
 package binary
 
-// The instructions that may stand in a constant expression.
-const (
-	opEnd       = 0x0b
-	opGlobalGet = 0x23
-	opI32Const  = 0x41
-	opI64Const  = 0x42
-	opF32Const  = 0x43
-	opF64Const  = 0x44
-	opRefNull   = 0xd0
-	opRefFunc   = 0xd2
-	opVector    = 0xfd
-	opV128Const = 0x0c
-)
+import "encoding/binary"
 
-// skipExpr reads a constant expression: one instruction and an end.
-func skipExpr(r *reader) {
-	switch op := r.byte(); op {
-	case opI32Const:
-		r.signed(32)
-	case opI64Const:
-		r.signed(64)
-	case opF32Const:
-		r.bytes(4)
-	case opF64Const:
-		r.bytes(8)
-	case opGlobalGet, opRefFunc:
-		r.u32()
-	case opRefNull:
+// readExpr reads a constant expression: one instruction and an end.
+func readExpr(r *reader) Expr {
+	e := Expr{Op: Opcode(r.byte())}
+	switch e.Op {
+	case OpI32Const:
+		e.Bits = uint64(uint32(r.signed(32)))
+	case OpI64Const:
+		e.Bits = uint64(r.signed(64))
+	case OpF32Const:
+		if b := r.bytes(4); b != nil {
+			e.Bits = uint64(binary.LittleEndian.Uint32(b))
+		}
+	case OpF64Const:
+		if b := r.bytes(8); b != nil {
+			e.Bits = binary.LittleEndian.Uint64(b)
+		}
+	case OpGlobalGet, OpRefFunc:
+		e.Index = r.u32()
+	case OpRefNull:
 		readRefType(r)
-	case opVector:
-		if r.u32() != opV128Const {
+	case prefixVector:
+		e.Op = OpV128Const
+		if r.u32() != uint32(OpV128Const&0xff) {
 			r.fail("a constant expression holds a vector instruction that is not a constant")
 		}
 		r.bytes(16)
 	default:
-		r.fail("instruction %#x cannot stand in a constant expression", op)
+		r.fail("instruction %#x cannot stand in a constant expression", uint16(e.Op))
 	}
-	if r.byte() != opEnd {
+	if Opcode(r.byte()) != OpEnd {
 		r.fail("a constant expression has more than one instruction")
 	}
+	return e
 }
 
 // The bits of an element segment's flags.
@@ -67,33 +62,37 @@ func (m *Module) readElement(r *reader) Segment {
 	}
 	s := Segment{Active: flags&elementPassive == 0}
 	if s.Active {
-		m.readPlace(r, flags&elementExplicit != 0)
+		s.Table, s.Offset = m.readPlace(r, flags&elementExplicit != 0)
 	}
 	exprs := flags&elementExprs != 0
 	if flags&(elementPassive|elementExplicit) != 0 {
 		readElementKind(r, exprs)
 	}
-	size, entry := 1, func(r *reader) { r.u32() }
+	size := 1
 	if exprs {
-		size, entry = 2, skipExpr
+		size = 2
 	}
 	s.Size = r.count("entries of an element segment", maxElements, size)
+	s.Functions = make([]uint32, 0, s.Size)
 	for i := 0; i < s.Size && r.err == nil; i++ {
-		entry(r)
+		if !exprs {
+			s.Functions = append(s.Functions, r.u32())
+		} else if e := readExpr(r); e.Op == OpRefFunc {
+			s.Functions = append(s.Functions, e.Index)
+		}
 	}
 	return s
 }
 
 // readPlace reads which table an active segment goes to, and from where on.
-func (m *Module) readPlace(r *reader, explicit bool) {
-	table := uint32(0)
+func (m *Module) readPlace(r *reader, explicit bool) (table uint32, offset Expr) {
 	if explicit {
 		table = r.u32()
 	}
-	if table >= m.space(KindTable) {
+	if table >= m.Space(KindTable) {
 		r.fail("table %d does not exist", table)
 	}
-	skipExpr(r)
+	return table, readExpr(r)
 }
 
 func readElementKind(r *reader, exprs bool) {
@@ -113,11 +112,12 @@ func (m *Module) readData(r *reader) Segment {
 		r.fail("data segment flags %#x or its memory are not known", flags)
 	}
 	if s.Active {
-		if m.space(KindMemory) == 0 {
+		if m.Space(KindMemory) == 0 {
 			r.fail("data for a memory that does not exist")
 		}
-		skipExpr(r)
+		s.Offset = readExpr(r)
 	}
-	s.Size = len(r.bytes(r.u32()))
+	s.Data = r.bytes(r.u32())
+	s.Size = len(s.Data)
 	return s
 }
