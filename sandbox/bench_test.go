@@ -55,11 +55,19 @@ func (o *oneInstance) acquire(c *call) (*instance, error) {
 		o.i, err = o.from.acquire(c)
 		return o.i, err
 	}
-	o.i.world.begin(c)
+	c.world = calling(c.invocation, callingAt)
+	c.begin(o.i)
 	return o.i, nil
 }
 
 func (o *oneInstance) release(*instance, bool) {}
+
+func (o *oneInstance) close() {
+	if o.i != nil {
+		o.i.discard()
+	}
+	o.from.close()
+}
 
 func benchPlugin(b *testing.B, wasm []byte, functions map[string]HostFunc) *Plugin {
 	var names []string

@@ -9,9 +9,8 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/tetratelabs/wazero/api"
-
 	"github.com/seed75a60ee1/patchbay/sandbox/kernel"
+	"github.com/seed75a60ee1/patchbay/sandbox/meter"
 )
 
 // HostFunc is a function that a plugin may call. Its arguments are a copy, or nil if
@@ -39,8 +38,13 @@ type Invocation struct {
 	// Seed is where all randomness comes from. Two invocations with the same seed get
 	// the same random numbers, so use a new one for each.
 	Seed [32]byte
-	// Deadline is how long it may take; 0, or more than [Limits.Deadline], is that.
+	// Deadline is how long it may take, which host functions are told by their context; 0,
+	// or more than [Limits.Deadline], is that. What the plugin computes between them is
+	// bounded by [Limits.Fuel] and not by time.
 	Deadline time.Duration
+	// Tenant is whose call it is. It is used for nothing but to serve tenants in turn
+	// when calls have to wait for memory.
+	Tenant string
 	// Log takes the plugin's log lines, one by one while it runs. It may be nil.
 	Log func(LogLine)
 }
@@ -53,6 +57,9 @@ type Result struct {
 	HostCalls int
 	// MemoryBytes is the plugin's own memory at the end, which is its highest.
 	MemoryBytes int64
+	// Fuel is what was used, as package meter charges: the same for the same invocation of
+	// the same plugin, on any machine.
+	Fuel int64
 	// Took is the time from start to end, host functions included.
 	Took time.Duration
 }
@@ -66,7 +73,7 @@ type Result struct {
 //   - [*LimitError]: a limit was met. The deadline's matches [context.DeadlineExceeded].
 //   - [*Trap]: the plugin crashed.
 //   - [*GuestError]: the plugin reported a failure.
-//   - [*HostFault]: a host function failed.
+//   - [*HostFault]: a host function failed, or memory did, as by [ErrBusy].
 //   - ctx's own error, wrapped, if that ended first.
 //
 // With these a Result says what was used until then.
@@ -82,28 +89,43 @@ func (p *Plugin) Call(ctx context.Context, inv Invocation) (*Result, error) {
 	default:
 		return nil, fmt.Errorf("call %s of type %s: %w that takes nothing and returns a code", clip(inv.Export, 64), clip(t, 64), ErrNoExport)
 	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("call %s: %w", clip(inv.Export, 64), context.Cause(ctx))
+	}
 	c := p.newCall(ctx, inv)
-	defer c.cancel()
-	return c.run(p.source)
+	defer c.end()
+	from := p.source
+	if c.runsStarter() {
+		from = p.fresh
+	}
+	return c.run(from)
 }
 
-// call is an invocation under way. It is the context that the guest's functions and
-// the host's are called with.
+// call is an invocation under way. It is the context that the guest's functions are
+// called with.
 type call struct {
-	context.Context
-	parent     context.Context
-	cancel     context.CancelFunc
-	invocation *Invocation
-	plugin     *Plugin
-	deadline   time.Duration
-	began      time.Time
+	context.Context // the caller's
+	parent          context.Context
+	deadlined       context.Context // with the deadline, once something asked
+	cancel          context.CancelFunc
+	invocation      *Invocation
+	plugin          *Plugin
+	deadline        time.Duration
+	began           time.Time
 
+	instance       *instance
 	kernel         *kernel.Kernel
-	world          *world
+	world          world
+	stack          [1]uint64
 	log            logger
 	stdout, stderr lineWriter
 	hostCalls      int
-	stopped        error // why the host ended it
+	fuelUsed       int64
+	memoryBytes    int64
+	empty          string // the limit whose global was below zero at the end
+	stopped        error  // why the host ended it
+	exited         bool   // the guest ended itself
+	starved        bool   // memory could not grow because others had it
 }
 
 type callKey struct{}
@@ -116,56 +138,128 @@ func (c *call) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
+func callOf(ctx context.Context) *call {
+	if c, ok := ctx.(*call); ok { // as it is, but for wazero's own wrapping
+		return c
+	}
+	return ctx.Value(callKey{}).(*call)
+}
 
 func (p *Plugin) newCall(ctx context.Context, inv Invocation) *call {
 	l := &p.limits
-	c := &call{parent: ctx, invocation: &inv, plugin: p, deadline: l.Deadline, began: time.Now()}
+	c := &call{Context: ctx, parent: ctx, invocation: &inv, plugin: p, deadline: l.Deadline, began: time.Now()}
 	if inv.Deadline > 0 {
 		c.deadline = min(c.deadline, inv.Deadline)
 	}
-	c.Context, c.cancel = context.WithTimeout(ctx, c.deadline)
 	c.log = logger{sink: inv.Log, most: l.LogLines, cut: l.LogLineBytes}
 	c.stdout = lineWriter{log: &c.log, level: slog.LevelInfo, source: SourceStdout}
 	c.stderr = lineWriter{log: &c.log, level: slog.LevelWarn, source: SourceStderr, keep: l.MessageBytes}
 	return c
 }
 
+// timed is the caller's context with the deadline. Most calls never need it.
+func (c *call) timed() context.Context {
+	if c.deadlined == nil {
+		c.deadlined, c.cancel = context.WithDeadline(c.parent, c.began.Add(c.deadline))
+	}
+	return c.deadlined
+}
+
+func (c *call) end() {
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
+
+// makeKernel reports whether the input fits the limits.
+func (c *call) makeKernel() (fits bool) {
+	l := &c.plugin.limits
+	c.kernel, fits = kernel.New(kernel.Options{
+		Limits: kernel.Limits{Blocks: l.Blocks, Bytes: l.BlockBytes}, Charge: c.charge,
+		Input: c.invocation.Input, Config: c.invocation.Config, Log: c.log.fromKernel(),
+	})
+	return fits
+}
+
 func (c *call) run(from source) (*Result, error) {
 	result := &Result{}
 	var err error
-	result.Output, err = c.guest(from, result)
-	result.HostCalls, result.Took = c.hostCalls, time.Since(c.began)
+	result.Output, err = c.guest(from)
+	result.HostCalls, result.Fuel, result.MemoryBytes = c.hostCalls, c.fuelUsed, c.memoryBytes
+	result.Took = time.Since(c.began)
 	c.endLog()
 	return result, err
 }
 
-// guest runs the export and notes how much memory it ended with.
-func (c *call) guest(from source, result *Result) ([]byte, error) {
-	l := &c.plugin.limits
-	var fits bool
-	c.kernel, fits = kernel.New(kernel.Options{
-		Limits: kernel.Limits{Blocks: l.Blocks, Bytes: l.BlockBytes},
-		Input:  c.invocation.Input, Config: c.invocation.Config, Log: c.log.fromKernel(),
-	})
-	if !fits {
+// guest runs the export.
+func (c *call) guest(from source) ([]byte, error) {
+	if !c.makeKernel() {
 		return nil, c.quota(nil)
 	}
 	i, err := from.acquire(c)
 	if err != nil {
 		return nil, c.verdict(err)
 	}
-	stack := [1]uint64{}
-	err = i.module.ExportedFunction(c.invocation.Export).CallWithStack(c, stack[:])
-	if c.plugin.spec.Memory != nil {
-		result.MemoryBytes = int64(i.module.Memory().Size())
-	}
-	err = c.verdict(err)
+	err = i.function(c.invocation.Export).CallWithStack(c, c.stack[:])
+	code := int32(c.stack[0])
+	c.note(i)
 	from.release(i, err != nil)
-	if err != nil {
+	if err = c.verdict(err); err != nil {
 		return nil, err
 	}
-	return c.output(int32(stack[0]))
+	if c.starved {
+		return nil, &HostFault{Function: "memory", Err: ErrBusy}
+	}
+	return c.output(code)
+}
+
+// begin gives an instance the call's fuel and stack.
+func (c *call) begin(i *instance) {
+	c.instance = i
+	i.fuel.Set(uint64(c.plugin.limits.Fuel))
+	i.stack.Set(uint64(c.plugin.limits.StackBytes))
+}
+
+// note takes down what the instance has used, before somebody else gets it.
+func (c *call) note(i *instance) {
+	left := int64(i.fuel.Get())
+	c.fuelUsed = c.plugin.limits.Fuel - left
+	if i.memory != nil {
+		c.memoryBytes = int64(i.memory.Bytes())
+	}
+	switch {
+	case left < 0:
+		c.empty = "fuel"
+	case int64(i.stack.Get()) < 0:
+		c.empty = "stack_bytes"
+	}
+}
+
+// charge takes fuel for what the host does on the plugin's behalf.
+func (c *call) charge(units int64) {
+	left := int64(c.instance.fuel.Get()) - units
+	c.instance.fuel.Set(uint64(left))
+	if left < 0 {
+		c.stop(c.exhausted("fuel", c.plugin.limits.Fuel, c.plugin.limits.Fuel-left))
+	}
+}
+
+// guard lets memory grow for as long as the pool has some; what is covered is counted
+// already.
+func (c *call) guard(r *reservation, covered int64) func(bytes int) bool {
+	return func(bytes int) bool {
+		n := int64(bytes)
+		if n <= covered {
+			covered -= n
+			return true
+		}
+		if !r.grow(n - covered) {
+			c.starved = true
+			return false
+		}
+		covered = 0
+		return true
+	}
 }
 
 // hostCall runs a function of the host's for the guest.
@@ -173,12 +267,17 @@ func (c *call) hostCall(name string, arg kernel.Handle) kernel.Handle {
 	if c.hostCalls++; c.hostCalls > c.plugin.limits.HostCalls {
 		c.stop(&LimitError{Limit: "host_calls", Allowed: int64(c.plugin.limits.HostCalls), Used: int64(c.hostCalls)})
 	}
+	ctx := c.timed()
+	if ctx.Err() != nil {
+		c.stop(c.ended())
+	}
 	c.world.sleep(tick)
 	args, ok := c.kernel.Block(arg)
 	if !ok && arg != 0 {
 		c.kernel.Fault(name, arg)
 	}
-	result, err := c.callHost(c.invocation.Host[name], args)
+	c.charge(int64(len(args)) / meter.BytesPerUnit)
+	result, err := c.callHost(ctx, c.invocation.Host[name], args)
 	if err != nil {
 		c.stop(c.hostFault(name, err))
 	}
@@ -193,7 +292,7 @@ var errNotOffered = errors.New("the invocation does not offer it")
 
 // callHost turns a panic of a host function into an error, lest it be taken for a
 // trap of the plugin.
-func (c *call) callHost(f HostFunc, args []byte) (result []byte, err error) {
+func (c *call) callHost(ctx context.Context, f HostFunc, args []byte) (result []byte, err error) {
 	if f == nil {
 		return nil, errNotOffered
 	}
@@ -202,7 +301,7 @@ func (c *call) callHost(f HostFunc, args []byte) (result []byte, err error) {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
-	return f(c, bytes.Clone(args))
+	return f(ctx, bytes.Clone(args))
 }
 
 // stop ends the invocation from within a host function. A panic is how wazero wants
@@ -218,8 +317,8 @@ func (c *call) runsStarter() bool {
 }
 
 // alive reports whether the guest can go on after a failure.
-func (c *call) alive(m api.Module) bool {
-	return c.stopped == nil && c.Err() == nil && !m.IsClosed()
+func (c *call) alive(i *instance) bool {
+	return c.stopped == nil && !c.exited && int64(i.fuel.Get()) >= 0 && int64(i.stack.Get()) >= 0
 }
 
 // endLog logs what is left of the streams, and what was not as it should be.

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/seed75a60ee1/patchbay/sandbox/binary"
+	"github.com/seed75a60ee1/patchbay/sandbox/image"
 )
 
 // EngineOptions say where an [Engine] keeps things.
@@ -25,6 +27,14 @@ type EngineOptions struct {
 	// at every start. What is in it is executed: nobody else may write there. With ""
 	// compiled code is kept in memory only.
 	CacheDir string
+	// MemoryBytes is how much memory all instances of plugins may take together, those
+	// that nobody uses included. A call that finds none waits for it. Default 1 GiB.
+	MemoryBytes int64
+	// Interpreter has plugins interpreted instead of compiled: ten to a hundred times
+	// slower, the same results and the same fuel.
+	Interpreter bool
+	// Tracking is how memory is set back between calls. Default the quickest there is.
+	Tracking image.Tracking
 }
 
 // Engine loads plugins and holds what they share: compiled code. It is safe for
@@ -33,6 +43,10 @@ type Engine struct {
 	dir   string
 	cache wazero.CompilationCache
 	wasi  map[string]binary.FuncType // the functions of wasiModule
+	pool  *pool
+
+	interpreter bool
+	tracking    image.Tracking
 
 	loads     *gate
 	compiling chan struct{} // holds one token while a module is compiled: wazero's cache wants one at a time
@@ -44,8 +58,12 @@ type Engine struct {
 
 // NewEngine returns an engine without plugins.
 func NewEngine(o EngineOptions) (*Engine, error) {
+	if o.MemoryBytes < 0 {
+		return nil, fmt.Errorf("sandbox: MemoryBytes is %d; set it to what plugins may take, or to 0 for 1 GiB", o.MemoryBytes)
+	}
 	e := &Engine{
 		dir: o.CacheDir, cache: wazero.NewCompilationCache(),
+		pool: newPool(cmp.Or(o.MemoryBytes, 1<<30)), interpreter: o.Interpreter, tracking: o.Tracking,
 		loads: newGate(), compiling: make(chan struct{}, 1), plugins: map[*Plugin]bool{},
 	}
 	if o.CacheDir != "" {
@@ -100,8 +118,8 @@ type LoadOptions struct {
 	HostFunctions []string
 }
 
-// Load decodes, admits and compiles a module, none of whose code runs. The error is
-// a [*binary.Error] for a file that is no module, or joins the [*Refusal]s of one
+// Load decodes, admits, meters and compiles a module, starts it without any host
+// function, and freezes it if it can ([Plugin.Image]). The error is a [*binary.Error] for a file that is no module, or joins the [*Refusal]s of one
 // that may not run. Load keeps a view of wasm, which must not change any more.
 func (e *Engine) Load(ctx context.Context, wasm []byte, o LoadOptions) (*Plugin, error) {
 	if !e.loads.enter() {
@@ -123,7 +141,7 @@ func (e *Engine) Load(ctx context.Context, wasm []byte, o LoadOptions) (*Plugin,
 		return nil, err
 	}
 	p := newPlugin(e, spec, limits)
-	if err := p.compile(ctx); err != nil {
+	if err := p.prepare(ctx); err != nil {
 		return nil, err
 	}
 	e.mu.Lock()
@@ -155,7 +173,10 @@ func (e *Engine) Close(ctx context.Context) error {
 	if err := errors.Join(all...); err != nil {
 		return err
 	}
-	e.closing.Do(func() { e.closeErr = e.cache.Close(ctx) })
+	e.closing.Do(func() {
+		e.pool.close()
+		e.closeErr = e.cache.Close(ctx)
+	})
 	return e.closeErr
 }
 

@@ -64,8 +64,8 @@ func (e *Trap) Error() string { return fmt.Sprintf("%s trapped: %s", e.Export, e
 
 // LimitError is a call that wanted more than it was allowed.
 type LimitError struct {
-	// Limit is "deadline", in milliseconds, or "output_bytes", "block_bytes", "blocks",
-	// "host_calls".
+	// Limit is "fuel", "stack_bytes", "deadline", in milliseconds, "output_bytes",
+	// "block_bytes", "blocks" or "host_calls".
 	Limit         string
 	Allowed, Used int64
 	// Err is what came of it: [context.DeadlineExceeded] for the deadline, perhaps a

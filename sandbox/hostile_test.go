@@ -34,7 +34,7 @@ func wantLimit(t *testing.T, err error, limit string) {
 	}
 }
 
-func TestAnEndlessLoopMeetsTheDeadline(t *testing.T) {
+func TestAnEndlessLoopRunsOutOfFuel(t *testing.T) {
 	start, init := &w.Module{}, &w.Module{}
 	start.Func("run", ":", "")
 	start.Start(start.Func("", ":", "", forever))
@@ -44,25 +44,33 @@ func TestAnEndlessLoopMeetsTheDeadline(t *testing.T) {
 		"in the export": run(forever), "in the start function": start.Bytes(), "in the initialisation": init.Bytes(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := once(t, wasm, LoadOptions{Limits: Limits{Deadline: 30 * time.Millisecond}}, Invocation{})
-			wantLimit(t, err, "deadline")
-			if !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("%v does not match context.DeadlineExceeded", err)
+			result, _, err := once(t, wasm, LoadOptions{Limits: Limits{Fuel: 1_000_000}}, Invocation{})
+			var met *LimitError
+			if !errors.As(err, &met) || *met != (LimitError{Limit: "fuel", Allowed: 1_000_000, Used: result.Fuel}) || result.Fuel > 1_000_100 {
+				t.Errorf("got %#v after %d units, want all of the fuel and hardly more", err, result.Fuel)
 			}
 		})
 	}
-	t.Run("and an invocation can ask for less, not for more", func(t *testing.T) {
-		patience, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		p := load(t, run(forever), LoadOptions{Limits: Limits{Deadline: 30 * time.Millisecond}})
-		for _, d := range []time.Duration{time.Millisecond, time.Hour} {
-			_, err := p.Call(patience, Invocation{Export: "run", Deadline: d})
-			var met *LimitError
-			if !errors.As(err, &met) || met.Allowed != min(d, 30*time.Millisecond).Milliseconds() {
-				t.Errorf("asked for %v: %v", d, err)
-			}
+}
+
+func TestAnInvocationCanAskForLessTimeNotForMore(t *testing.T) {
+	m := &w.Module{}
+	f := m.Import("extism:host/user", "wait", "I:I")
+	m.Func("run", ":", "", w.I64Const(0), w.Call(f), w.Drop)
+	p := load(t, m.Bytes(), LoadOptions{HostFunctions: []string{"wait"}, Limits: Limits{Deadline: 30 * time.Millisecond}})
+	host := map[string]HostFunc{"wait": func(ctx context.Context, _ []byte) ([]byte, error) {
+		<-ctx.Done()
+		return nil, nil
+	}}
+	for _, d := range []time.Duration{time.Millisecond, time.Hour} {
+		began := time.Now()
+		if _, err := p.Call(context.Background(), Invocation{Export: "run", Host: host, Deadline: d}); err != nil {
+			t.Errorf("asked for %v: %v; what ends in time is not blamed", d, err)
 		}
-	})
+		if took := time.Since(began); took < min(d, 30*time.Millisecond) || took > 10*time.Second {
+			t.Errorf("asked for %v: the function was told after %v", d, took)
+		}
+	}
 }
 
 func TestTheDeadlineReachesIntoHostFunctions(t *testing.T) {
@@ -87,7 +95,7 @@ func TestACallerThatGoesAwayIsNotADeadline(t *testing.T) {
 		cancel(gone)
 		return nil, nil
 	}}
-	p := load(t, m.Bytes(), LoadOptions{HostFunctions: []string{"leave"}})
+	p := load(t, m.Bytes(), LoadOptions{HostFunctions: []string{"leave"}, Limits: Limits{Fuel: 1_000_000}})
 	_, err := p.Call(ctx, Invocation{Export: "run", Host: host})
 	var met *LimitError
 	if !errors.Is(err, gone) || errors.As(err, &met) {
@@ -126,8 +134,6 @@ func TestMemoryAndTablesGrowToTheirLimits(t *testing.T) {
 }
 
 func TestTraps(t *testing.T) {
-	deep := &w.Module{}
-	deep.Func("run", ":", "", w.Call(0))
 	inner := &w.Module{}
 	inner.Func("run", ":", "", w.Call(1))
 	inner.Func("", ":", "", w.Unreachable)
@@ -150,7 +156,6 @@ func TestTraps(t *testing.T) {
 		cause, stack string
 	}{
 		{"an instruction that cannot be, named", inner.Bytes(), "unreachable", ".bad()\n.run()"},
-		{"a recursion without end", deep.Bytes(), "stack overflow", ""},
 		{"memory out of bounds", run(w.I32Const(-1), w.I64Load, w.Drop), "out of bounds memory access", "run() i32"},
 		{"data that does not fit the memory", data.Bytes(), "in instantiation: ", ""},
 		{"an initialisation that never comes back", early.Bytes(), "in _initialize: exit code 0", ""},
@@ -164,6 +169,13 @@ func TestTraps(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestARecursionWithoutEndRunsOutOfStack(t *testing.T) {
+	m := &w.Module{}
+	m.Func("run", ":", "", w.Call(0))
+	_, _, err := once(t, m.Bytes(), LoadOptions{Limits: Limits{StackBytes: 1 << 20}}, Invocation{})
+	wantLimit(t, err, "stack_bytes")
 }
 
 func TestOutputsAreBounded(t *testing.T) {

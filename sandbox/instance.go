@@ -2,32 +2,86 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/seed75a60ee1/patchbay/sandbox/image"
 )
 
 // source hands out instances, each to one call at a time and as if newly made.
 type source interface {
-	// acquire returns an instance that is initialised and lives in c's world. On an
-	// error from the guest it is what wazero reported, wrapped in a startError.
+	// acquire returns an instance that is started, with c's fuel and stack. On an error
+	// from the guest it is what wazero reported, wrapped in a startError.
 	acquire(c *call) (*instance, error)
 	// release takes it back; broken is set if the call did not return from it.
 	release(i *instance, broken bool)
+	// close frees what is kept between calls. There are none any more.
+	close()
 }
 
 // instance is a plugin with memory.
 type instance struct {
-	module api.Module
-	world  *world
+	module      api.Module
+	memory      *image.Memory // nil if it has none
+	fuel, stack api.MutableGlobal
+	globals     []api.MutableGlobal
+	functions   map[string]api.Function
+	uses        int
+	reserved    *reservation
+	idleSince   uint64 // as the pool counts
 }
 
-// starter is a function to run once in a new instance.
-type starter struct {
-	name    string
-	params  int // all of them i32, and zero
-	lenient bool
+// newInstance makes an instance around a memory, and starts nothing. The memory is the
+// instance's from now on.
+func (p *Plugin) newInstance(ctx context.Context, memory *image.Memory) (*instance, error) {
+	i := &instance{memory: memory, functions: map[string]api.Function{}}
+	if memory != nil {
+		ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(func(uint64, uint64) experimental.LinearMemory { return memory }))
+	}
+	// No arguments, no environment, no files: all of WASI is in wasi.go. Anonymous, for
+	// there may be many.
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
+	var err error
+	if i.module, err = p.runtime.InstantiateModule(ctx, p.compiled, config); err != nil {
+		if memory != nil {
+			memory.Free()
+		}
+		return nil, &startError{"instantiation", err}
+	}
+	i.fuel, i.stack = i.global(p.metered.Fuel), i.global(p.metered.Stack)
+	for _, g := range p.metered.Globals {
+		i.globals = append(i.globals, i.global(g.Export))
+	}
+	return i, nil
+}
+
+func (i *instance) global(name string) api.MutableGlobal {
+	return i.module.ExportedGlobal(name).(api.MutableGlobal)
+}
+
+// function looks an export up once: each look-up is a stack of 10 KB.
+func (i *instance) function(name string) api.Function {
+	f, ok := i.functions[name]
+	if !ok {
+		f = i.module.ExportedFunction(name)
+		i.functions[name] = f
+	}
+	return f
+}
+
+// discard gives back what the instance has.
+func (i *instance) discard() {
+	i.closeModule()
+	i.reserved.free()
+}
+
+// closeModule has wazero free the memory, too.
+func (i *instance) closeModule() {
+	_ = i.module.Close(context.Background()) // there is nothing to fail
 }
 
 // startError says in which function a new instance failed.
@@ -38,6 +92,13 @@ type startError struct {
 
 func (e *startError) Error() string { return fmt.Sprintf("in %s: %v", e.function, e.err) }
 func (e *startError) Unwrap() error { return e.err }
+
+// starter is a function to run once in a new instance.
+type starter struct {
+	name    string
+	params  int // all of them i32, and zero
+	lenient bool
+}
 
 // starters are what Extism runs before the first call, by language runtime: Haskell's
 // takes its arguments, a reactor's and a command's take none.
@@ -58,42 +119,102 @@ func starters(s *Spec) []starter {
 	return all
 }
 
-// freshInstances makes an instance for every call and throws it away after it.
-type freshInstances struct {
-	runtime  wazero.Runtime
-	compiled wazero.CompiledModule
-	starters []starter
-}
-
-func (f *freshInstances) acquire(c *call) (*instance, error) {
-	i := &instance{world: &world{}}
-	i.world.begin(c)
-	var err error
-	i.module, err = f.runtime.InstantiateModule(c, f.compiled, i.world.config())
-	if err != nil {
-		return nil, &startError{"instantiation", err}
+// start makes a new instance what an engine would have made it: its data is written,
+// its start function has run, and what a language runtime wants run first.
+func (p *Plugin) start(c *call, i *instance) error {
+	if err := p.writeData(i); err != nil {
+		return &startError{"instantiation", err}
 	}
-	if err := f.start(c, i.module); err != nil {
-		f.release(i, true)
-		return nil, err
+	if p.metered.Start != "" {
+		if _, err := i.function(p.metered.Start).Call(c); err != nil {
+			return &startError{"instantiation", err}
+		}
 	}
-	return i, nil
-}
-
-func (f *freshInstances) start(c *call, m api.Module) error {
 	if c.runsStarter() {
 		return nil
 	}
-	for _, s := range f.starters {
-		_, err := m.ExportedFunction(s.name).Call(c, make([]uint64, s.params)...)
-		if err != nil && !(s.lenient && c.alive(m)) {
+	for _, s := range starters(p.spec) {
+		if _, err := i.function(s.name).Call(c, make([]uint64, s.params)...); err != nil && !(s.lenient && c.alive(i)) {
 			return &startError{s.name, err}
 		}
 	}
 	return nil
 }
 
-func (f *freshInstances) release(i *instance, _ bool) {
-	// An instance that a trap or a deadline closed already is closed again in vain.
-	_ = i.module.Close(context.Background())
+var errOutOfBounds = errors.New("out of bounds memory access")
+
+func (p *Plugin) writeData(i *instance) error {
+	for _, d := range p.metered.Data {
+		if !i.module.Memory().Write(uint32(d.Offset.Bits), d.Bytes) {
+			return errOutOfBounds
+		}
+	}
+	return nil
 }
+
+// startInstance makes an instance of zero memory and starts it, with the call's fuel and
+// in the call's world.
+func (p *Plugin) startInstance(c *call) (*instance, error) {
+	reserved, err := p.engine.pool.reserve(c, p.firstBytes())
+	if err != nil {
+		return nil, err
+	}
+	var memory *image.Memory
+	if p.spec.Memory != nil {
+		if memory, err = image.NewBlank(p.mostBytes()); err != nil {
+			reserved.free()
+			return nil, &HostFault{Function: "memory", Err: err}
+		}
+		memory.Guard(c.guard(reserved, p.firstBytes()))
+	}
+	i, err := p.newInstance(c, memory)
+	if err != nil {
+		reserved.free()
+		return nil, err
+	}
+	i.reserved = reserved
+	c.begin(i)
+	if err := p.start(c, i); err != nil {
+		c.note(i)
+		i.discard()
+		return nil, err
+	}
+	return i, nil
+}
+
+// firstBytes is how much memory an instance begins with, and mostBytes how much it may
+// come to.
+func (p *Plugin) firstBytes() int64 {
+	if p.spec.Memory == nil {
+		return 0
+	}
+	return int64(p.spec.Memory.MinPages) * pageBytes
+}
+
+func (p *Plugin) mostBytes() int {
+	most := p.limits.MemoryPages
+	if m := p.spec.Memory; m.HasMax {
+		most = min(most, m.MaxPages)
+	}
+	return int(most) * pageBytes
+}
+
+// pageBytes is WebAssembly's page.
+const pageBytes = 1 << 16
+
+// freshInstances makes an instance for every call, and throws it away after it.
+type freshInstances struct{ plugin *Plugin }
+
+func (f *freshInstances) acquire(c *call) (*instance, error) {
+	c.world = starting(c.invocation.Seed)
+	i, err := f.plugin.startInstance(c)
+	if err != nil {
+		return nil, err
+	}
+	c.world = calling(c.invocation, c.world.monotonic)
+	return i, nil
+}
+
+func (f *freshInstances) release(i *instance, _ bool) { i.discard() }
+
+func (f *freshInstances) close() {}

@@ -34,6 +34,7 @@ type Spec struct {
 	Toolchain string
 
 	module *binary.Module
+	sum    [sha256.Size]byte
 }
 
 // Import is something a module needs from its host.
@@ -84,7 +85,7 @@ func Inspect(wasm []byte) (*Spec, error) {
 	s := &Spec{
 		Digest: "sha256:" + hex.EncodeToString(digest[:]), SizeBytes: int64(len(wasm)),
 		Functions: len(m.Functions), Globals: len(m.Globals), HasStart: m.HasStart,
-		Toolchain: clip(m.Toolchain(), 256), module: m,
+		Toolchain: clip(m.Toolchain(), 256), module: m, sum: digest,
 	}
 	s.takeInterface(m)
 	s.takeSizes(m)

@@ -16,14 +16,21 @@ import (
 // good order.
 func (c *call) verdict(err error) error {
 	var exit *sys.ExitError
+	var fault *HostFault
 	exited := errors.As(err, &exit)
 	switch {
 	case err == nil:
 		return nil
 	case c.stopped != nil:
 		return c.stopped
-	case exited && c.Err() != nil && isContextCode(exit.ExitCode()):
+	case errors.As(err, &fault):
+		return fault
+	case c.parent.Err() != nil:
 		return c.ended()
+	case c.empty == "fuel":
+		return c.exhausted("fuel", c.plugin.limits.Fuel, c.fuelUsed)
+	case c.empty != "" || strings.HasPrefix(err.Error(), stackOverflow):
+		return c.exhausted("stack_bytes", c.plugin.limits.StackBytes, c.plugin.limits.StackBytes+1)
 	case exited:
 		err = c.exit(err, exit.ExitCode())
 	default:
@@ -35,13 +42,12 @@ func (c *call) verdict(err error) error {
 	return err
 }
 
-// isContextCode reports whether wazero may have closed the instance because its
-// context ended. A guest can exit with these codes too.
-func isContextCode(code uint32) bool {
-	return code == sys.ExitCodeContextCanceled || code == sys.ExitCodeDeadlineExceeded
+// exhausted is a limit that ran out within the guest's own code.
+func (c *call) exhausted(limit string, allowed, used int64) *LimitError {
+	return &LimitError{Limit: limit, Allowed: allowed, Used: used}
 }
 
-// ended is why the call's context ended: of itself, or with its caller's.
+// ended is why the call's time ended: of itself, or with its caller's.
 func (c *call) ended() error {
 	if c.parent.Err() != nil {
 		return fmt.Errorf("call %s: %w", c.invocation.Export, context.Cause(c.parent))
@@ -54,7 +60,7 @@ func (c *call) ended() error {
 
 // hostFault blames the host, unless the deadline passed within its function.
 func (c *call) hostFault(name string, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) && c.Err() != nil && c.parent.Err() == nil {
+	if errors.Is(err, context.DeadlineExceeded) && c.timed().Err() != nil && c.parent.Err() == nil {
 		return c.ended()
 	}
 	return &HostFault{Function: name, Err: err}
@@ -78,6 +84,9 @@ func (c *call) exit(err error, code uint32) error {
 	}
 	return t
 }
+
+// stackOverflow is what wazero says at its own, much higher limit.
+const stackOverflow = "wasm error: stack overflow"
 
 const stackHeader = "\nwasm stack trace:\n\t"
 

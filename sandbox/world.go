@@ -3,14 +3,15 @@ package sandbox
 import (
 	"math/rand/v2"
 	"time"
-
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/sys"
 )
 
 const (
-	// monotonicStart is not zero: Go's runtime takes a zero for a broken clock.
-	monotonicStart = int64(time.Second)
+	// startingAt is the monotonic time at which a plugin is started. It is not zero: Go's
+	// runtime takes a zero for a broken clock.
+	startingAt = int64(time.Second)
+	// callingAt is the monotonic time at which a call begins, whether the plugin was
+	// started for it or long before; it is later if starting took longer.
+	callingAt = 2 * int64(time.Second)
 	// tick is by how much monotonic time moves at a reading or a host call, so that a
 	// loop that waits for time to pass ends.
 	tick = int64(time.Microsecond)
@@ -20,42 +21,36 @@ const (
 	lastMoment = int64(1) << 61
 )
 
-// world is what an instance sees of time and chance. It lasts as long as the
-// instance, and is set anew for every call.
+// world is what a plugin sees of time and chance.
 type world struct {
 	now       time.Time
+	began     int64 // monotonic, as monotonic is
 	monotonic int64
 	random    *rand.ChaCha8
+	drawn     bool // randomness was asked for
 }
 
-// begin sets the world to what the call says.
-func (w *world) begin(c *call) {
-	w.now, w.monotonic = c.invocation.Now, monotonicStart
+// starting is the world in which a plugin is started: nobody's call, and so the same
+// for all of them.
+func starting(seed [32]byte) world {
+	return world{now: time.Unix(0, 0), began: startingAt, monotonic: startingAt, random: rand.NewChaCha8(seed)}
+}
+
+// calling is the world of a call to a plugin whose start ended at a moment.
+func calling(inv *Invocation, started int64) world {
+	at := max(callingAt, started)
+	w := world{now: inv.Now, began: at, monotonic: at, random: rand.NewChaCha8(inv.Seed)}
 	if w.now.IsZero() {
 		w.now = time.Unix(0, 0)
 	}
-	w.random = rand.NewChaCha8(c.invocation.Seed)
-	c.world = w
-}
-
-// config binds a new instance to the world. There are no arguments, no environment,
-// no files and no streams, which are wazero's defaults; see fdWrite for what is written.
-func (w *world) config() wazero.ModuleConfig {
-	return wazero.NewModuleConfig().
-		WithName(""). // anonymous: there may be many
-		WithStartFunctions().
-		WithWalltime(w.walltime, sys.ClockResolution(wallStep)).
-		WithNanotime(w.nanotime, sys.ClockResolution(tick)).
-		WithNanosleep(w.sleep).
-		WithRandSource(w)
+	return w
 }
 
 // walltime stands still in a call that neither sleeps nor spins: it moves with
 // monotonic time, a whole millisecond at a time.
-func (w *world) walltime() (seconds int64, nanoseconds int32) {
+func (w *world) walltime() time.Time {
 	w.sleep(tick)
-	t := w.now.Add(time.Duration(w.monotonic - monotonicStart).Truncate(wallStep))
-	return t.Unix(), int32(t.Nanosecond())
+	return w.now.Add(time.Duration(w.monotonic - w.began).Truncate(wallStep))
 }
 
 func (w *world) nanotime() int64 {
@@ -70,5 +65,8 @@ func (w *world) sleep(nanoseconds int64) {
 	}
 }
 
-// Read gives random bytes from the call's seed.
-func (w *world) Read(p []byte) (int, error) { return w.random.Read(p) }
+// fill fills p with random bytes.
+func (w *world) fill(p []byte) {
+	w.drawn = true
+	_, _ = w.random.Read(p) // never fails
+}

@@ -72,11 +72,11 @@ func appendNames(dst []byte, names map[uint32]string) []byte {
 		indexes = append(indexes, i)
 	}
 	slices.Sort(indexes)
-	entries := appendU32(nil, uint32(len(indexes)))
+	entries := AppendU32(nil, uint32(len(indexes)))
 	for _, i := range indexes {
-		entries = appendName(appendU32(entries, i), names[i])
+		entries = AppendName(AppendU32(entries, i), names[i])
 	}
-	payload := appendU32(append(appendName(nil, nameSection), 1), uint32(len(entries)))
+	payload := AppendU32(append(AppendName(nil, nameSection), 1), uint32(len(entries)))
 	return appendSection(dst, SectionCustom, append(payload, entries...))
 }
 

@@ -117,8 +117,8 @@ func TestMalformedCustomSectionsCountAsNone(t *testing.T) {
 		if names, tool := d.FunctionNames(), d.Toolchain(); names != nil || tool != "" {
 			t.Errorf("payload %q gives names %v and toolchain %q, want none", payload, names, tool)
 		}
-		if lean := d.Lean(10); len(lean) != 8 {
-			t.Errorf("payload %q: the lean module still has %d bytes, want only the preamble", payload, len(lean))
+		if built := rebuild(d); len(built) != 8 {
+			t.Errorf("payload %q: the module built of it still has %d bytes, want only the preamble", payload, len(built))
 		}
 	}
 }
@@ -148,45 +148,45 @@ func TestEditsChangeWhatTheySayAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestLeanBoundsTheGrowthOfTables(t *testing.T) {
+// rebuild is the module without custom sections but names.
+func rebuild(m *binary.Module) []byte { return m.Rebuild(map[binary.SectionID][]byte{}) }
+
+func TestRebuildReplacesRemovesAndInsertsSections(t *testing.T) {
 	m := &wasmtest.Module{}
-	m.Table(1, -1)
-	m.Table(5, 100)
-	m.Table(50, 60)
-	m.Table(2, 3)
-	full, err := binary.Decode(m.Bytes())
+	m.Memory(1)
+	m.Func("run", ":", "")
+	m.Start(0)
+	d, err := binary.Decode(m.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := binary.Decode(full.Lean(10))
+	globals := wasmtest.Code(wasmtest.U32(1), []byte{0x7e, 1}, wasmtest.I64Const(7), []byte{0x0b})
+	built, err := binary.Decode(d.Rebuild(map[binary.SectionID][]byte{
+		binary.SectionStart: nil, binary.SectionGlobal: globals, binary.SectionMemory: {1, 0, 5},
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []binary.Limits{
-		{Min: 1, Max: 10, HasMax: true}, {Min: 5, Max: 10, HasMax: true},
-		{Min: 50, Max: 50, HasMax: true}, {Min: 2, Max: 3, HasMax: true},
-	} {
-		if got := d.Tables[i].Limits; got != want {
-			t.Errorf("table %d is %+v, want %+v", i, got, want)
-		}
+	if built.HasStart || len(built.Globals) != 1 || built.Globals[0].Init.Bits != 7 || built.Memories[0].Min != 5 || len(built.Bodies) != 1 {
+		t.Errorf("got %+v", built)
 	}
 }
 
-func TestLeanKeepsFunctionNamesAndNoOtherCustomSection(t *testing.T) {
+func TestRebuildKeepsFunctionNamesAndNoOtherCustomSection(t *testing.T) {
 	m := sample()
 	m.Custom("vendor", []byte("a stranger's bytes"))
 	d, err := binary.Decode(m.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
-	lean, err := binary.Decode(d.Lean(10))
+	built, err := binary.Decode(rebuild(d))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := lean.FunctionNames(); got[1] != "main" {
-		t.Errorf("names after Lean: %v", got)
+	if got := built.FunctionNames(); got[1] != "main" {
+		t.Errorf("names after Rebuild: %v", got)
 	}
-	for _, s := range lean.Sections {
+	for _, s := range built.Sections {
 		if s.ID == binary.SectionCustom && s.Name != "name" {
 			t.Errorf("custom section %q is still there", s.Name)
 		}
@@ -207,8 +207,8 @@ func TestRealModulesRoundTrip(t *testing.T) {
 		if !bytes.Equal(m.Encode(), wasm) {
 			t.Errorf("%s: Encode is not what was decoded", filepath.Base(file))
 		}
-		if _, err := binary.Decode(m.Lean(10)); err != nil {
-			t.Errorf("%s: the lean module does not decode: %v", filepath.Base(file), err)
+		if _, err := binary.Decode(rebuild(m)); err != nil {
+			t.Errorf("%s: the rebuilt module does not decode: %v", filepath.Base(file), err)
 		}
 	}
 }
@@ -251,8 +251,8 @@ func checkEdits(t *testing.T, wasm []byte, m *binary.Module) {
 	if err != nil || len(kept.Exports) != len(m.Exports) {
 		t.Fatalf("keeping every export left %d of %d: %v", len(kept.Exports), len(m.Exports), err)
 	}
-	if d, err := binary.Decode(m.Lean(10)); err != nil || len(d.Bodies) != len(m.Bodies) {
-		t.Fatalf("the lean module was refused or lost code: %v", err)
+	if d, err := binary.Decode(rebuild(m)); err != nil || len(d.Bodies) != len(m.Bodies) {
+		t.Fatalf("the rebuilt module was refused or lost code: %v", err)
 	}
 	with, err := binary.AppendCustom(wasm, "\x00fuzz", []byte("x"))
 	if err != nil {

@@ -16,41 +16,32 @@ func (m *Module) encode(each func(s Section, dst []byte) []byte) []byte {
 	return dst
 }
 
-// Lean returns what an engine needs to run the module, and what is safe to show to
-// one that believes a module:
-//
-//   - no custom section that a stranger wrote, but for the functions' names, encoded
-//     anew; a function without a name is named as it is exported;
-//   - no table that can grow beyond tableEntries, or beyond its own minimum where that
-//     is larger.
-func (m *Module) Lean(tableEntries uint32) []byte {
-	dst := m.encode(func(s Section, dst []byte) []byte {
-		switch s.ID {
-		case SectionCustom:
-			return dst
-		case SectionTable:
-			return appendSection(dst, SectionTable, m.clampedTables(tableEntries))
+// order is how sections that are not custom stand in a file.
+var order = [...]SectionID{
+	SectionType, SectionImport, SectionFunction, SectionTable, SectionMemory, SectionGlobal,
+	SectionExport, SectionStart, SectionElement, SectionDataCount, SectionCode, SectionData,
+}
+
+// Rebuild returns a module with other sections in place of this one's: those in
+// payloads, where a nil one removes the section. Custom sections go, since what they
+// say may no longer hold and a stranger wrote them, but for the functions' names,
+// encoded anew; a function without a name is named as it is exported.
+func (m *Module) Rebuild(payloads map[SectionID][]byte) []byte {
+	for _, s := range m.Sections {
+		if _, other := payloads[s.ID]; !other && s.ID != SectionCustom {
+			payloads[s.ID] = s.Payload
 		}
-		return append(dst, s.raw...)
-	})
+	}
+	dst := bytes.Clone(m.preamble)
+	for _, id := range order {
+		if payload := payloads[id]; payload != nil {
+			dst = appendSection(dst, id, payload)
+		}
+	}
 	if names := m.debugNames(); len(names) > 0 {
 		dst = appendNames(dst, names)
 	}
 	return dst
-}
-
-// clampedTables is the payload of the table section with a maximum for each table.
-func (m *Module) clampedTables(most uint32) []byte {
-	payload := appendU32(nil, uint32(len(m.Tables)))
-	for _, t := range m.Tables {
-		top := max(most, t.Min)
-		if t.HasMax {
-			top = min(top, t.Max)
-		}
-		payload = appendU32(append(payload, byte(t.Type), 1), t.Min)
-		payload = appendU32(payload, top)
-	}
-	return payload
 }
 
 // AppendCustom returns the module with one custom section more, at its end. It does
@@ -60,7 +51,7 @@ func AppendCustom(wasm []byte, name string, data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return appendSection(m.Encode(), SectionCustom, append(appendName(nil, name), data...)), nil
+	return appendSection(m.Encode(), SectionCustom, append(AppendName(nil, name), data...)), nil
 }
 
 // StripCustom returns the module without its custom sections of that name.
@@ -87,11 +78,11 @@ func KeepExports(wasm []byte, keep func(name string) bool) ([]byte, error) {
 	kept, n := []byte(nil), uint32(0)
 	for _, e := range m.Exports {
 		if keep(e.Name) {
-			kept = appendU32(append(appendName(kept, e.Name), byte(e.Kind)), e.Index)
+			kept = AppendU32(append(AppendName(kept, e.Name), byte(e.Kind)), e.Index)
 			n++
 		}
 	}
-	return m.replace(SectionExport, append(appendU32(nil, n), kept...)), nil
+	return m.replace(SectionExport, append(AppendU32(nil, n), kept...)), nil
 }
 
 // replace encodes the module with another payload for a section, if it has that.
@@ -105,16 +96,30 @@ func (m *Module) replace(id SectionID, payload []byte) []byte {
 }
 
 func appendSection(dst []byte, id SectionID, payload []byte) []byte {
-	return append(appendU32(append(dst, byte(id)), uint32(len(payload))), payload...)
+	return append(AppendU32(append(dst, byte(id)), uint32(len(payload))), payload...)
 }
 
-func appendName(dst []byte, name string) []byte {
-	return append(appendU32(dst, uint32(len(name))), name...)
+// AppendName appends a length and a text.
+func AppendName(dst []byte, name string) []byte {
+	return append(AppendU32(dst, uint32(len(name))), name...)
 }
 
-func appendU32(dst []byte, v uint32) []byte {
+// AppendU32 appends v as an unsigned LEB128 number.
+func AppendU32(dst []byte, v uint32) []byte {
 	for ; v >= 0x80; v >>= 7 {
 		dst = append(dst, byte(v)|0x80)
 	}
 	return append(dst, byte(v))
+}
+
+// AppendS64 appends v as a signed LEB128 number.
+func AppendS64(dst []byte, v int64) []byte {
+	for {
+		b := byte(v & 0x7f)
+		v >>= 7
+		if v == 0 && b&0x40 == 0 || v == -1 && b&0x40 != 0 {
+			return append(dst, b)
+		}
+		dst = append(dst, b|0x80)
+	}
 }

@@ -287,6 +287,9 @@ func (m *Module) Space(kind Kind) uint32 {
 	return m.imported[kind] + uint32(defined[kind])
 }
 
+// Bytes is the file that the module was decoded from: a view.
+func (m *Module) Bytes() []byte { return m.wasm }
+
 // Custom is the payload of the first custom section of that name: a view.
 func (m *Module) Custom(name string) ([]byte, bool) {
 	for _, s := range m.Sections {

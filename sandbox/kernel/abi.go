@@ -49,7 +49,12 @@ func Functions() []Function {
 
 func blockFunctions() []Function {
 	return []Function{
-		{"alloc", i64ToI64, func(k *Kernel, _ Memory, s []uint64) { s[0] = uint64(k.Alloc(s[0])) }},
+		{"alloc", i64ToI64, func(k *Kernel, _ Memory, s []uint64) {
+			n := s[0]
+			if s[0] = uint64(k.Alloc(n)); s[0] != 0 {
+				k.work(n, bytesMade)
+			}
+		}},
 		// PDKs free what a log function freed already: that is no fault.
 		{"free", takeI64, func(k *Kernel, _ Memory, s []uint64) { k.Free(Handle(s[0])) }},
 		{"length", i64ToI64, length},
@@ -102,8 +107,14 @@ func inputFunctions() []Function {
 		{"input_set", takeTwo, func(k *Kernel, _ Memory, s []uint64) {
 			k.setInput(span{Handle(s[0]), s[1]})
 		}},
-		{"input_length", giveI64, func(k *Kernel, _ Memory, s []uint64) { s[0] = k.input.length }},
-		{"input_offset", giveI64, func(k *Kernel, _ Memory, s []uint64) { s[0] = uint64(k.input.start) }},
+		{"input_length", giveI64, func(k *Kernel, _ Memory, s []uint64) {
+			k.consulted = true
+			s[0] = k.input.length
+		}},
+		{"input_offset", giveI64, func(k *Kernel, _ Memory, s []uint64) {
+			k.consulted = true
+			s[0] = uint64(k.input.start)
+		}},
 		{"input_load_u8", i64ToI32, func(k *Kernel, _ Memory, s []uint64) {
 			s[0] = k.load8("input_load_u8", k.inputAt(s[0], 1))
 		}},

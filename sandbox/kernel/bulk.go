@@ -22,6 +22,7 @@ func (k *Kernel) blockRead(mem Memory, h Handle, offset uint64, dst, n uint32) i
 		return contract.BulkFault
 	}
 	n = uint32(min(uint64(n), uint64(len(data))-offset))
+	k.work(uint64(n), bytesMoved)
 	view, ok := mem.Read(dst, n)
 	if !ok {
 		k.Fault(contract.BlockRead, h)
@@ -36,6 +37,7 @@ func (k *Kernel) blockWrite(mem Memory, src, n uint32) int64 {
 		k.Fault(contract.BlockWrite, 0)
 		return contract.BulkFault
 	}
+	k.work(uint64(n), bytesMade)
 	h := k.Copy(view)
 	if h == 0 && n > 0 {
 		return contract.BulkQuota

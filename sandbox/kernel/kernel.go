@@ -26,6 +26,9 @@ type Options struct {
 	Input []byte
 	// Config is what config_get answers from; it is only read.
 	Config map[string]string
+	// Charge is told what the kernel does for the plugin beyond what a function call
+	// costs, in units of fuel. It may panic.
+	Charge func(units int64)
 	// Log takes each line. The text is lent for the length of the call. With nil,
 	// plugins that ask are told that no level is wanted.
 	Log func(level Level, text []byte)
@@ -36,12 +39,15 @@ type Kernel struct {
 	Arena
 	config map[string]string
 	log    func(level Level, text []byte)
+	onWork func(units int64)
 
 	input  span
 	output output
 	failed failure
 	faults int
 	first  fault
+	// consulted is set once the plugin has asked for what the invocation brought along.
+	consulted bool
 }
 
 // span is a run of bytes in a block.
@@ -72,9 +78,25 @@ type fault struct {
 // New returns a kernel for one invocation, and false if the input does not fit the
 // limits.
 func New(o Options) (*Kernel, bool) {
-	k := &Kernel{Arena: Arena{limits: o.Limits}, config: o.Config, log: o.Log}
+	k := &Kernel{Arena: Arena{limits: o.Limits}, config: o.Config, log: o.Log, onWork: o.Charge}
 	k.input = span{start: k.Lend(o.Input), length: uint64(len(o.Input))}
 	return k, k.input.start != 0 || len(o.Input) == 0
+}
+
+// Consulted reports whether the plugin has asked for its input or its configuration.
+func (k *Kernel) Consulted() bool { return k.consulted }
+
+// Moving n bytes costs n/bytesMoved units of fuel, and allocating them n/bytesMade.
+const (
+	bytesMoved = 8
+	bytesMade  = 2
+)
+
+// work charges for more than a function call does.
+func (k *Kernel) work(n uint64, per uint64) {
+	if units := n / per; units > 0 && k.onWork != nil {
+		k.onWork(int64(units))
+	}
 }
 
 // Output is what the plugin set as its output. The caller owns it. It is an error if
@@ -149,12 +171,15 @@ func (k *Kernel) inputAt(offset, n uint64) Handle {
 }
 
 func (k *Kernel) configGet(h Handle) Handle {
+	k.consulted = true
 	name, ok := k.Block(h)
 	if !ok {
 		k.Fault("config_get", h)
 		return 0
 	}
-	return k.Copy([]byte(k.config[string(name)]))
+	value := k.config[string(name)]
+	k.work(uint64(len(name)+len(value)), bytesMoved)
+	return k.Copy([]byte(value))
 }
 
 // writeLog logs a block and frees it, which is what PDKs count on.
@@ -164,6 +189,7 @@ func (k *Kernel) writeLog(function string, level Level, h Handle) {
 		k.Fault(function, h)
 		return
 	}
+	k.work(uint64(len(text)), bytesMoved)
 	if k.log != nil {
 		k.log(level, text)
 	}

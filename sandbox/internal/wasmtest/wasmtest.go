@@ -93,8 +93,11 @@ func (m *Module) Elements(functions ...int) {
 }
 
 // Data puts bytes into the memory at offset.
-func (m *Module) Data(offset int, bytes string) {
-	m.data = append(m.data, Code([]byte{0}, I32Const(int32(offset)), []byte{0x0b}, vec([]byte(bytes))))
+func (m *Module) Data(offset int, bytes string) { m.DataAt(I32Const(int32(offset)), bytes) }
+
+// DataAt puts bytes into the memory where a constant expression says.
+func (m *Module) DataAt(offset []byte, bytes string) {
+	m.data = append(m.data, Code([]byte{0}, offset, []byte{0x0b}, vec([]byte(bytes))))
 }
 
 // Custom adds a custom section at the end.
