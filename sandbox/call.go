@@ -39,8 +39,7 @@ type Invocation struct {
 	// the same random numbers, so use a new one for each.
 	Seed [32]byte
 	// Deadline is how long it may take, which host functions are told by their context; 0,
-	// or more than [Limits.Deadline], is that. What the plugin computes between them is
-	// bounded by [Limits.Fuel] and not by time.
+	// or more than [Limits.Deadline], is that.
 	Deadline time.Duration
 	// Tenant is whose call it is. It is used for nothing but to serve tenants in turn
 	// when calls have to wait for memory.
@@ -122,6 +121,7 @@ type call struct {
 	hostCalls      int
 	fuelUsed       int64
 	memoryBytes    int64
+	late           bool   // its time had passed, or its caller gone, while it ran
 	empty          string // the limit whose global was below zero at the end
 	stopped        error  // why the host ended it
 	exited         bool   // the guest ended itself
@@ -216,18 +216,22 @@ func (c *call) guest(from source) ([]byte, error) {
 // begin gives an instance the call's fuel and stack.
 func (c *call) begin(i *instance) {
 	c.instance = i
-	i.fuel.Set(uint64(c.plugin.limits.Fuel))
-	i.stack.Set(uint64(c.plugin.limits.StackBytes))
+	i.fuel.fill(c.plugin.limits.Fuel)
+	i.giveStack(c.plugin.limits.StackBytes)
+	c.plugin.engine.watch.begin(c)
 }
 
 // note takes down what the instance has used, before somebody else gets it.
 func (c *call) note(i *instance) {
-	left := int64(i.fuel.Get())
+	stopped := c.plugin.engine.watch.end(c)
+	left := i.fuel.left()
 	c.fuelUsed = c.plugin.limits.Fuel - left
 	if i.memory != nil {
 		c.memoryBytes = int64(i.memory.Bytes())
 	}
 	switch {
+	case stopped && int64(i.stop.Get()) < 0:
+		c.empty = "deadline"
 	case left < 0:
 		c.empty = "fuel"
 	case int64(i.stack.Get()) < 0:
@@ -237,9 +241,8 @@ func (c *call) note(i *instance) {
 
 // charge takes fuel for what the host does on the plugin's behalf.
 func (c *call) charge(units int64) {
-	left := int64(c.instance.fuel.Get()) - units
-	c.instance.fuel.Set(uint64(left))
-	if left < 0 {
+	c.instance.fuel.take(units)
+	if left := c.instance.fuel.left(); left < 0 {
 		c.stop(c.exhausted("fuel", c.plugin.limits.Fuel, c.plugin.limits.Fuel-left))
 	}
 }
@@ -318,7 +321,7 @@ func (c *call) runsStarter() bool {
 
 // alive reports whether the guest can go on after a failure.
 func (c *call) alive(i *instance) bool {
-	return c.stopped == nil && !c.exited && int64(i.fuel.Get()) >= 0 && int64(i.stack.Get()) >= 0
+	return c.stopped == nil && !c.exited && i.fuel.left() >= 0 && int64(i.stack.Get()) >= 0
 }
 
 // endLog logs what is left of the streams, and what was not as it should be.

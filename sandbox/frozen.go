@@ -11,8 +11,8 @@ import (
 
 // Exports that a plugin may have for its host's sake.
 const (
-	// warmUpExport is called once, before the plugin is frozen, so that what a language
-	// makes at first use is there for every call. It has no host functions.
+	// warmUpExport is called once, after the start and before [LoadOptions.WarmUp], so that
+	// a language can make room for every call. It has no host functions.
 	warmUpExport = "patchbay_warm_up"
 	// reseedExport is called before every call of a frozen plugin, so that it can seed
 	// anew what it seeded while it started.
@@ -22,11 +22,12 @@ const (
 // ImageInfo says how a plugin's instances are made.
 type ImageInfo struct {
 	// Frozen is set if calls begin from an image of the started plugin. Otherwise it is
-	// started anew for each call, for the reason in Why.
+	// started anew for each call, for the reason in Why; with Frozen, Why is the reason for
+	// which it was not warmed up.
 	Frozen bool
 	Why    string
-	// WarmUp is the export that was called before it was frozen, or "".
-	WarmUp string
+	// WarmUp are the exports that were called before it was frozen.
+	WarmUp []string
 	// Bytes is the memory that is frozen.
 	Bytes int64
 	// Fuel is what it took to start and warm up, once.
@@ -46,62 +47,90 @@ type frozenInstances struct {
 	reseed     bool
 }
 
-// freeze starts the plugin and keeps what it is then, or says why that cannot be.
-func (p *Plugin) freeze(ctx context.Context) {
+// freeze starts the plugin and keeps what it is then, or says why that cannot be. If it
+// cannot be warmed up it is frozen as it starts.
+func (p *Plugin) freeze(ctx context.Context, calls []Invocation) {
 	p.source = p.fresh
 	if reasons := p.metered.Unrestorable; len(reasons) > 0 {
-		p.frozen = ImageInfo{Why: strings.Join(reasons, "; ")}
+		p.frozen.Why = strings.Join(reasons, "; ")
 		return
 	}
-	warmUp := ""
+	var prepare []Invocation
 	if t := p.spec.exportType(warmUpExport); t == "() -> ()" || t == "() -> i32" {
-		warmUp = warmUpExport
+		prepare = append(prepare, Invocation{Export: warmUpExport})
 	}
-	f, info, err := p.freezeAfter(ctx, warmUp)
-	if err != nil && warmUp != "" {
-		f, info, err = p.freezeAfter(ctx, "")
-	}
+	prepare = append(prepare, calls...)
+	f, err := p.freezeAfter(ctx, prepare)
 	if err != nil {
 		p.frozen = ImageInfo{Why: clip(err.Error(), p.limits.MessageBytes)}
-		return
+		if len(prepare) > 0 {
+			f, _ = p.freezeAfter(ctx, nil)
+		}
 	}
-	f.keeper = p.engine.pool.newKeeper()
-	p.source, p.frozen = f, info
+	if f != nil {
+		f.keeper = p.engine.pool.newKeeper()
+		p.source = f
+	}
 }
 
-// freezeAfter starts an instance, calls an export unless that is "", and freezes it.
-// While it starts its randomness comes from its digest: what a plugin starts as is part
-// of what it does, and the same on every machine.
-func (p *Plugin) freezeAfter(ctx context.Context, warmUp string) (*frozenInstances, ImageInfo, error) {
-	c := p.newCall(ctx, Invocation{Export: warmUp})
+// freezeAfter starts an instance, makes some calls, and freezes it. While it starts its
+// randomness comes from its digest: what a plugin starts as is part of what it does, and
+// the same on every machine.
+func (p *Plugin) freezeAfter(ctx context.Context, calls []Invocation) (*frozenInstances, error) {
+	c := p.newCall(ctx, Invocation{})
 	defer c.end()
 	c.world = starting(p.spec.sum)
 	if !c.makeKernel() {
-		return nil, ImageInfo{}, errors.New("no block fits the limits")
+		return nil, errors.New("no block fits the limits")
 	}
 	i, err := p.startInstance(c)
 	if err != nil {
-		return nil, ImageInfo{}, fmt.Errorf("it does not start by itself: %w", c.verdict(err))
+		return nil, fmt.Errorf("it does not start by itself: %w", c.verdict(err))
 	}
 	defer i.discard()
-	if warmUp != "" {
-		if _, err := i.function(warmUp).Call(c); err != nil {
-			return nil, ImageInfo{}, fmt.Errorf("it does not warm up by itself: %w", c.verdict(err))
-		}
-	}
-	if c.kernel.Consulted() {
-		return nil, ImageInfo{}, errors.New("it reads its input or configuration while it starts")
-	}
 	c.note(i)
+	if c.kernel.Consulted() {
+		return nil, errors.New("it reads its input or configuration while it starts")
+	}
+	info := ImageInfo{Frozen: true, Fuel: c.fuelUsed, Why: p.frozen.Why}
+	for _, inv := range calls {
+		used, err := p.warmUp(ctx, c, i, inv)
+		if err != nil {
+			return nil, fmt.Errorf("it does not warm up: %w", err)
+		}
+		info.Fuel += used
+		info.WarmUp = append(info.WarmUp, inv.Export)
+	}
 	f, err := p.capture(c, i)
 	if err != nil {
-		return nil, ImageInfo{}, err
+		return nil, err
 	}
-	info := ImageInfo{Frozen: true, WarmUp: warmUp, Fuel: c.fuelUsed}
 	if f.image != nil {
 		info.Bytes, info.Tracking = int64(f.image.Bytes()), f.image.Tracking().String()
 	}
-	return f, info, nil
+	p.frozen = info
+	return f, nil
+}
+
+// warmUp makes a call of an instance that is started, and returns the fuel it used. A
+// failure that the plugin reports is an answer like any other.
+func (p *Plugin) warmUp(ctx context.Context, start *call, i *instance, inv Invocation) (fuel int64, err error) {
+	c := p.newCall(ctx, inv)
+	defer c.end()
+	c.world = calling(&inv, start.world.monotonic)
+	if p.spec.exportType(inv.Export) == "" || c.runsStarter() || !c.makeKernel() {
+		return 0, fmt.Errorf("call %s: %w", clip(inv.Export, 64), ErrNoExport)
+	}
+	if i.memory != nil {
+		i.memory.Guard(c.guard(i.reserved, 0))
+	}
+	c.begin(i)
+	err = i.function(inv.Export).CallWithStack(c, c.stack[:])
+	c.note(i)
+	err = c.verdict(err)
+	start.world.monotonic = c.world.monotonic
+	start.world.drawn = start.world.drawn || c.world.drawn
+	return c.fuelUsed, err
 }
 
 // capture freezes an instance.
@@ -203,6 +232,7 @@ func (f *frozenInstances) seed(c *call, i *instance) error {
 // it has served long enough.
 func (f *frozenInstances) release(i *instance, broken bool) {
 	i.uses++
+	i.forget(f.plugin.limits.StackBytes)
 	if broken || i.uses >= f.plugin.limits.Uses || !f.restore(i) {
 		i.discard()
 		f.keeper.giveBack(nil)

@@ -10,6 +10,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/seed75a60ee1/patchbay/sandbox/image"
+	"github.com/seed75a60ee1/patchbay/sandbox/meter"
 )
 
 // source hands out instances, each to one call at a time and as if newly made.
@@ -27,7 +28,9 @@ type source interface {
 type instance struct {
 	module      api.Module
 	memory      *image.Memory // nil if it has none
-	fuel, stack api.MutableGlobal
+	fuel        tank
+	stack, deep api.MutableGlobal
+	stop        api.MutableGlobal
 	globals     []api.MutableGlobal
 	functions   map[string]api.Function
 	uses        int
@@ -52,7 +55,8 @@ func (p *Plugin) newInstance(ctx context.Context, memory *image.Memory) (*instan
 		}
 		return nil, &startError{"instantiation", err}
 	}
-	i.fuel, i.stack = i.global(p.metered.Fuel), i.global(p.metered.Stack)
+	i.fuel = tank{i.global(p.metered.Fuel), i.global(p.metered.Reserve)}
+	i.stack, i.deep, i.stop = i.global(p.metered.Stack), i.global(p.metered.Deep), i.global(p.metered.Stop)
 	for _, g := range p.metered.Globals {
 		i.globals = append(i.globals, i.global(g.Export))
 	}
@@ -61,6 +65,43 @@ func (p *Plugin) newInstance(ctx context.Context, memory *image.Memory) (*instan
 
 func (i *instance) global(name string) api.MutableGlobal {
 	return i.module.ExportedGlobal(name).(api.MutableGlobal)
+}
+
+// tank is an instance's fuel, of which it uses a slice at a time.
+type tank struct{ slice, reserve api.MutableGlobal }
+
+func (t tank) fill(units int64) {
+	first := min(units, meter.Slice)
+	t.slice.Set(uint64(first))
+	t.reserve.Set(uint64(units - first))
+}
+
+// left is below zero once it has run out.
+func (t tank) left() int64 { return int64(t.slice.Get()) + int64(t.reserve.Get()) }
+
+// take takes fuel for what the host does. Before the slice is below zero the instance
+// does not notice.
+func (t tank) take(units int64) { t.slice.Set(t.slice.Get() - uint64(units)) }
+
+// shallow is the stack, in bytes, that an instance may keep between calls.
+const shallow = 256 << 10
+
+// giveStack lets calls go so deep.
+func (i *instance) giveStack(bytes int64) {
+	first := min(bytes, shallow)
+	i.stack.Set(uint64(first))
+	i.deep.Set(uint64(bytes - first))
+}
+
+// forget drops what the instance still knows of a call: whom it asked for memory, and a
+// stack that had to grow.
+func (i *instance) forget(stackBytes int64) {
+	if i.memory != nil {
+		i.memory.Guard(nil)
+	}
+	if stackBytes > shallow && i.deep.Get() == 0 {
+		clear(i.functions)
+	}
 }
 
 // function looks an export up once: each look-up is a stack of 10 KB.

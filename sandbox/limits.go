@@ -17,16 +17,16 @@ type Limits struct {
 	// TableEntries is how far each table of functions may grow. Default 65,536.
 	TableEntries uint32
 	// Fuel is how much a call may compute, in units of package meter, the start of the
-	// plugin included where it is started for the call. Default 4 billion, which is some
-	// seconds of the slowest code.
+	// plugin included where it is started for the call. Default 4 billion, which is a
+	// second or two of ordinary code.
 	Fuel int64
 	// StackBytes is how much the plugin's calls of one another may take of the engine's
-	// stack, as package meter estimates it from above. Default 16 MiB.
+	// stack, as package meter estimates it from above. Default 32 MiB.
 	StackBytes int64
 	// Uses is how many calls one instance serves. Default 10,000.
 	Uses int
-	// Deadline is how long a call may take, from its beginning to the end of the last
-	// host function. Default 5 s. An [Invocation] can ask for less.
+	// Deadline is how long a call may take, host functions and the wait for memory
+	// included. Default 5 s. An [Invocation] can ask for less. It is looked at every 20 ms.
 	Deadline time.Duration
 	// OutputBytes is the largest output. Default 4 MiB.
 	OutputBytes int64
@@ -59,7 +59,7 @@ func (l Limits) withDefaults() (Limits, error) {
 		limit("MemoryPages", &l.MemoryPages, 512, 1<<16),
 		limit("TableEntries", &l.TableEntries, 1<<16, 1<<24),
 		limit("Fuel", &l.Fuel, 4_000_000_000, 1<<60),
-		limit("StackBytes", &l.StackBytes, 16<<20, 1<<32),
+		limit("StackBytes", &l.StackBytes, 32<<20, 1<<32),
 		limit("Uses", &l.Uses, 10_000, 1<<30),
 		limit("Deadline", &l.Deadline, 5*time.Second, 24*time.Hour),
 		limit("OutputBytes", &l.OutputBytes, 4<<20, 1<<30),

@@ -50,7 +50,7 @@ func newPlugin(e *Engine, spec *Spec, limits Limits) *Plugin {
 }
 
 // prepare makes the plugin ready to run, or leaves nothing behind.
-func (p *Plugin) prepare(ctx context.Context) error {
+func (p *Plugin) prepare(ctx context.Context, warmUp []Invocation) error {
 	var err error
 	if p.metered, err = meter.Rewrite(p.spec.module, meter.Options{TableEntries: p.limits.TableEntries}); err != nil {
 		return errors.Join(err, p.runtime.Close(ctx))
@@ -62,7 +62,7 @@ func (p *Plugin) prepare(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(p.refusal(ctx, err), p.runtime.Close(ctx))
 	}
-	p.freeze(ctx)
+	p.freeze(ctx, warmUp)
 	return nil
 }
 

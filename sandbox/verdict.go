@@ -25,11 +25,11 @@ func (c *call) verdict(err error) error {
 		return c.stopped
 	case errors.As(err, &fault):
 		return fault
-	case c.parent.Err() != nil:
+	case c.parent.Err() != nil || c.empty == "deadline":
 		return c.ended()
 	case c.empty == "fuel":
 		return c.exhausted("fuel", c.plugin.limits.Fuel, c.fuelUsed)
-	case c.empty != "" || strings.HasPrefix(err.Error(), stackOverflow):
+	case c.empty != "" || isStackOverflow(err):
 		return c.exhausted("stack_bytes", c.plugin.limits.StackBytes, c.plugin.limits.StackBytes+1)
 	case exited:
 		err = c.exit(err, exit.ExitCode())
@@ -85,8 +85,12 @@ func (c *call) exit(err error, code uint32) error {
 	return t
 }
 
-// stackOverflow is what wazero says at its own, much higher limit.
-const stackOverflow = "wasm error: stack overflow"
+// isStackOverflow reports whether wazero's own limit was met, which says nothing else of
+// itself than its text.
+func isStackOverflow(err error) bool {
+	text, _, _ := strings.Cut(err.Error(), stackHeader)
+	return strings.TrimPrefix(text, "wasm error: ") == "stack overflow"
+}
 
 const stackHeader = "\nwasm stack trace:\n\t"
 

@@ -9,6 +9,8 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/seed75a60ee1/patchbay/sandbox/meter"
 )
 
 // What the functions here answer, as WASI numbers errors.
@@ -30,6 +32,9 @@ const (
 	// POSIX's own bound. A plugin's memory has room for millions of pieces that all name
 	// the same bytes.
 	maxVectors = 1024
+	// What one of them costs, in units of fuel.
+	unitsPerVector = 24
+	unitsPerPoll   = 48
 )
 
 // The layout of what poll_oneoff is given and gives.
@@ -225,6 +230,7 @@ func (c *call) fdWrite(mem api.Memory, fd, vectors, count, result uint32) (errno
 	if count > maxVectors {
 		return wasiInvalid
 	}
+	c.charge(int64(count) * unitsPerVector)
 	list, ok := mem.Read(vectors, count*8)
 	if !ok {
 		return wasiFault
@@ -235,6 +241,7 @@ func (c *call) fdWrite(mem api.Memory, fd, vectors, count, result uint32) (errno
 		if !ok {
 			return wasiFault
 		}
+		c.charge(int64(len(piece)) / meter.BytesPerUnit)
 		w.write(piece)
 		written += uint32(len(piece))
 	}
@@ -250,6 +257,7 @@ func (c *call) pollOneoff(mem api.Memory, in, out, count, result uint32) (errno 
 	if count == 0 || count > maxVectors {
 		return wasiInvalid
 	}
+	c.charge(int64(count) * unitsPerPoll)
 	wanted, ok := mem.Read(in, count*subscriptionBytes)
 	events, room := mem.Read(out, count*eventBytes)
 	if !ok || !room {

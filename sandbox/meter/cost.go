@@ -10,6 +10,7 @@ const (
 	CostVector       = 2  // a 128-bit instruction
 	CostCall         = 4  // call, return_call: the frame
 	CostCallIndirect = 8  // with the look-up and the comparison of types
+	CostGrow         = 64 // memory.grow, table.grow: the engine returns to Go for them
 	CostImport       = 64 // a call of a function of the host's, beside what the host charges
 	// CostIteration is what going round a loop costs at least.
 	CostIteration = 1
@@ -39,6 +40,9 @@ func Cost(op binary.Opcode) int64 {
 	case 0xfd:
 		return CostVector
 	}
+	if op == binary.OpTableGrow {
+		return CostGrow
+	}
 	return CostPlain
 }
 
@@ -55,6 +59,7 @@ var costs = func() (table [256]uint8) {
 	}
 	table[binary.OpCall], table[binary.OpReturnCall] = CostCall, CostCall
 	table[binary.OpCallIndirect], table[binary.OpReturnCallIndirect] = CostCallIndirect, CostCallIndirect
+	table[binary.OpMemoryGrow] = CostGrow
 	return table
 }()
 

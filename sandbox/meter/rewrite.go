@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,9 +22,13 @@ type Module struct {
 	// Wasm is the module to compile: without data that is written at instantiation,
 	// without a start function, and with no custom section but names.
 	Wasm []byte
-	// Fuel and Stack are the names of two exported mutable i64: what is left of either, in
-	// units and in bytes. The host sets both before it calls.
-	Fuel, Stack string
+	// Fuel, Reserve, Stack, Deep and Stop are the names of exported mutable i64, which the
+	// host sets before it calls. Fuel and Reserve together are the fuel that is left, in
+	// units: Fuel for the current [Slice], which a charge may take below zero, and Reserve
+	// for later ones. Stack and Deep together are the bytes of stack that are left; Deep
+	// is moved to Stack, whole, when that has run out. The host may set Stop to -1 while
+	// the module runs, from another goroutine, to have it trap at the end of the slice.
+	Fuel, Reserve, Stack, Deep, Stop string
 	// Globals are the mutable globals of the original.
 	Globals []Global
 	// Data is what the host writes into a new memory, in order, before anything runs.
@@ -52,19 +57,20 @@ type Data struct {
 // [*binary.Error] for code that names what does not exist; whether code is valid
 // otherwise a compiler says later.
 func Rewrite(m *binary.Module, o Options) (*Module, error) {
-	if err := errors.Join(checkNames(m), checkData(m)); err != nil {
+	if err := errors.Join(checkNames(m), checkData(m), checkReferences(m)); err != nil {
 		return nil, err
 	}
 	w := &writer{
 		out:  make([]byte, 0, len(m.Bytes())+len(m.Bytes())/8),
-		fuel: m.Space(binary.KindGlobal), stack: m.Space(binary.KindGlobal) + 1, types: &types{m: m},
+		fuel: m.Space(binary.KindGlobal), stack: m.Space(binary.KindGlobal) + 1, reserve: m.Space(binary.KindGlobal) + 2, stop: m.Space(binary.KindGlobal) + 3, deep: m.Space(binary.KindGlobal) + 4,
+		pause: m.Space(binary.KindFunction), ownTable: m.Space(binary.KindMemory) == 0, types: &types{m: m},
 		startDeclared: sync.OnceValue(func() bool { return declaresStart(m) }),
 	}
 	code, err := rewriteCode(m, w)
 	if err != nil {
 		return nil, err
 	}
-	out := &Module{Unrestorable: append(lastingParts(m), w.unrestorable...), Fuel: prefix + "fuel", Stack: prefix + "stack"}
+	out := &Module{Unrestorable: append(lastingParts(m), w.unrestorable...), Fuel: prefix + "fuel", Reserve: prefix + "reserve", Stack: prefix + "stack", Stop: prefix + "stop", Deep: prefix + "deep"}
 	if m.HasStart {
 		out.Start = prefix + "start"
 	}
@@ -77,11 +83,14 @@ func Rewrite(m *binary.Module, o Options) (*Module, error) {
 		binary.SectionGlobal: globals(m), binary.SectionExport: exports(m, out, w),
 		binary.SectionStart: nil, binary.SectionCode: code,
 	}
+	if len(m.Bodies) > 0 {
+		payloads[binary.SectionFunction] = functions(m, w.types.function(nil))
+	}
 	if len(w.types.added) > 0 {
 		payloads[binary.SectionType] = w.types.encode()
 	}
-	if len(m.Tables) > 0 {
-		payloads[binary.SectionTable] = tables(m, o.TableEntries)
+	if len(m.Tables) > 0 || w.ownTable {
+		payloads[binary.SectionTable] = tables(m, o.TableEntries, w.ownTable)
 	}
 	if len(m.Data) > 0 {
 		out.Data, payloads[binary.SectionData] = data(m)
@@ -96,7 +105,7 @@ func rewriteCode(m *binary.Module, w *writer) ([]byte, error) {
 		return nil, nil
 	}
 	f := &function{m: m, w: w}
-	section := binary.AppendU32(make([]byte, 0, cap(w.out)), uint32(len(m.Bodies)))
+	section := binary.AppendU32(make([]byte, 0, cap(w.out)), uint32(len(m.Bodies)+1))
 	for i := range m.Bodies {
 		f.body, f.index = i, m.Imported(binary.KindFunction)+uint32(i)
 		if err := f.read(); err != nil {
@@ -106,7 +115,17 @@ func rewriteCode(m *binary.Module, w *writer) ([]byte, error) {
 		w.function(f)
 		section = append(binary.AppendU32(section, uint32(len(w.out))), w.out...)
 	}
-	return section, nil
+	pause := w.pauseFunction(m)
+	return append(binary.AppendU32(section, uint32(len(pause))), pause...), nil
+}
+
+// functions is the function section with the one that pauses.
+func functions(m *binary.Module, pause uint32) []byte {
+	payload := binary.AppendU32(nil, uint32(len(m.Functions)+1))
+	for _, t := range m.Functions {
+		payload = binary.AppendU32(payload, t)
+	}
+	return binary.AppendU32(payload, pause)
 }
 
 // prefix is how the names that are added begin. No name of a module's own may.
@@ -140,6 +159,27 @@ func checkData(m *binary.Module) error {
 	return nil
 }
 
+// checkReferences refuses to name, outside of code, the function that is added.
+func checkReferences(m *binary.Module) error {
+	most := m.Space(binary.KindFunction)
+	fail := func(section binary.SectionID, function uint32) error {
+		return &binary.Error{Section: section.String(), Why: fmt.Sprintf("it names function %d, which does not exist", function)}
+	}
+	for _, s := range m.Elements {
+		for _, function := range s.Functions {
+			if function >= most {
+				return fail(binary.SectionElement, function)
+			}
+		}
+	}
+	for _, g := range m.Globals {
+		if g.Init.Op == binary.OpRefFunc && g.Init.Index >= most {
+			return fail(binary.SectionGlobal, g.Init.Index)
+		}
+	}
+	return nil
+}
+
 // declaresStart reports whether code may refer to the start function: whether the
 // module names it outside of code. The export that is added would make it so.
 func declaresStart(m *binary.Module) bool {
@@ -153,16 +193,16 @@ func declaresStart(m *binary.Module) bool {
 	return named
 }
 
-// globals is the global section with two more.
+// globals is the global section with five more.
 func globals(m *binary.Module) []byte {
-	payload := binary.AppendU32(nil, uint32(len(m.Globals)+2))
+	payload := binary.AppendU32(nil, uint32(len(m.Globals)+5))
 	for _, s := range m.Sections {
 		if s.ID == binary.SectionGlobal {
 			payload = append(payload, afterCount(s.Payload)...)
 		}
 	}
 	zero := []byte{byte(binary.I64), 1, opI64Const, 0, opEnd}
-	return append(append(payload, zero...), zero...)
+	return append(payload, bytes.Repeat(zero, 5)...)
 }
 
 // afterCount is a vector without its length.
@@ -182,7 +222,10 @@ func exports(m *binary.Module, out *Module, w *writer) []byte {
 		all = append(all, binary.Export{Name: name, Kind: kind, Index: index})
 	}
 	add(out.Fuel, binary.KindGlobal, w.fuel)
+	add(out.Reserve, binary.KindGlobal, w.reserve)
 	add(out.Stack, binary.KindGlobal, w.stack)
+	add(out.Stop, binary.KindGlobal, w.stop)
+	add(out.Deep, binary.KindGlobal, w.deep)
 	if m.HasStart {
 		add(out.Start, binary.KindFunction, m.Start)
 	}
@@ -200,9 +243,14 @@ func exports(m *binary.Module, out *Module, w *writer) []byte {
 	return payload
 }
 
-// tables is the table section with a maximum for each table.
-func tables(m *binary.Module, most uint32) []byte {
-	payload := binary.AppendU32(nil, uint32(len(m.Tables)))
+// tables is the table section with a maximum for each table, and perhaps one more that
+// is empty for ever.
+func tables(m *binary.Module, most uint32, own bool) []byte {
+	n := len(m.Tables)
+	if own {
+		n++
+	}
+	payload := binary.AppendU32(nil, uint32(n))
 	for _, t := range m.Tables {
 		top := max(most, t.Min)
 		if t.HasMax {
@@ -210,6 +258,9 @@ func tables(m *binary.Module, most uint32) []byte {
 		}
 		payload = binary.AppendU32(append(payload, byte(t.Type), 1), t.Min)
 		payload = binary.AppendU32(payload, top)
+	}
+	if own {
+		payload = append(payload, byte(binary.FuncRef), 1, 0, 0)
 	}
 	return payload
 }
@@ -235,7 +286,7 @@ func data(m *binary.Module) ([]Data, []byte) {
 // types finds a type for a block that gives results, and adds those that are not there.
 type types struct {
 	m     *binary.Module
-	known map[string]int64 // by results, of functions that take nothing
+	known map[string]uint32 // by results, of functions that take nothing
 	added []binary.FuncType
 }
 
@@ -247,17 +298,22 @@ func (t *types) block(results []binary.ValueType) int64 {
 	case 1:
 		return int64(results[0]) - 0x80
 	}
+	return int64(t.function(results))
+}
+
+// function is the type of a function that takes nothing.
+func (t *types) function(results []binary.ValueType) uint32 {
 	if t.known == nil {
-		t.known = map[string]int64{}
+		t.known = map[string]uint32{}
 		for i, f := range slices.Backward(t.m.Types) {
 			if len(f.Params) == 0 {
-				t.known[key(f.Results)] = int64(i)
+				t.known[key(f.Results)] = uint32(i)
 			}
 		}
 	}
 	index, ok := t.known[key(results)]
 	if !ok {
-		index = int64(len(t.m.Types) + len(t.added))
+		index = uint32(len(t.m.Types) + len(t.added))
 		t.known[key(results)] = index
 		t.added = append(t.added, binary.FuncType{Results: results})
 	}

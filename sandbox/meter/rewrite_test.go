@@ -69,7 +69,7 @@ func TestTheHostIsLeftWhatAnEngineWouldDo(t *testing.T) {
 	if e := exports[out.Start]; e.Kind != binary.KindFunction || e.Index != 0 {
 		t.Errorf("the start function is exported as %+v", e)
 	}
-	for name, index := range map[string]uint32{out.Globals[0].Export: 0, out.Fuel: 1, out.Stack: 2} {
+	for name, index := range map[string]uint32{out.Globals[0].Export: 0, out.Fuel: 1, out.Stack: 2, out.Reserve: 3, out.Stop: 4, out.Deep: 5} {
 		if e := exports[name]; e.Kind != binary.KindGlobal || e.Index != index {
 			t.Errorf("%s is exported as %+v, want global %d", name, e, index)
 		}
@@ -83,6 +83,7 @@ func TestNoIndexCanNameWhatTheRewriteAdds(t *testing.T) {
 	for name, body := range map[string][]byte{
 		"the global of the fuel": w.Code(w.I64Const(1<<62), w.GlobalSet(1)),
 		"and of the stack":       w.Code(w.GlobalGet(2), w.Drop),
+		"and of the reserve":     w.Code(w.I64Const(1<<62), w.GlobalSet(3)),
 		"the local for lengths":  w.Code(fill, w.LocalGet(1), w.Drop),
 		"a label too far":        w.Br(1),
 		"a branch table":         w.Code(w.I32Const(0), []byte{0x0e, 1, 0, 1}),
@@ -172,7 +173,7 @@ func TestRealPluginsAreRewritten(t *testing.T) {
 		if !bytes.Equal(out.Wasm, again.Wasm) {
 			t.Errorf("%s: two rewrites differ", filepath.Base(file))
 		}
-		if len(d.Bodies) != len(m.Bodies) || len(d.Globals) != len(m.Globals)+2 || len(d.Imports) != len(m.Imports) {
+		if len(d.Bodies) != len(m.Bodies)+1 || len(d.Globals) != len(m.Globals)+5 || len(d.Imports) != len(m.Imports) {
 			t.Errorf("%s: %d functions of %d, %d globals of %d", filepath.Base(file), len(d.Bodies), len(m.Bodies), len(d.Globals), len(m.Globals))
 		}
 		for i := range m.Imports {

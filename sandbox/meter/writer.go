@@ -9,10 +9,17 @@ const (
 	opIf            = 0x04
 	opEnd           = 0x0b
 	opBr            = 0x0c
+	opBrIf          = 0x0d
+	opCall          = 0x10
+	opDrop          = 0x1a
+	opSelect        = 0x1b
 	opLocalGet      = 0x20
+	opLocalSet      = 0x21
 	opLocalTee      = 0x22
 	opGlobalGet     = 0x23
 	opGlobalSet     = 0x24
+	opMemoryGrow    = 0x40
+	opI32Const      = 0x41
 	opI64Const      = 0x42
 	opI64LessSigned = 0x53
 	opI64Add        = 0x7c
@@ -22,6 +29,9 @@ const (
 	opI64Shl        = 0x86
 	opI64ShrU       = 0x88
 	opI64ExtendU    = 0xad
+	opRefNull       = 0xd0
+	opMisc          = 0xfc
+	miscTableGrow   = 0x0f
 	typeNothing     = 0x40
 )
 
@@ -29,6 +39,10 @@ const (
 type writer struct {
 	out         []byte
 	fuel, stack uint32 // the globals
+	reserve     uint32
+	stop, deep  uint32
+	pause       uint32 // the function
+	ownTable    bool   // for a module without memory: an empty table
 	types       *types
 
 	// startDeclared reports whether code may refer to the start function.
@@ -48,15 +62,24 @@ func (w *writer) add(global uint32, op byte, v int64) {
 	w.op(opGlobalSet, global)
 }
 
-// trapIfNegative ends the invocation if what is on the stack is below zero.
-func (w *writer) trapIfNegative() {
+// pauseIfNegative has the module pause if what is on the stack is below zero.
+func (w *writer) pauseIfNegative() {
 	w.i64(0)
-	w.bytes(opI64LessSigned, opIf, typeNothing, opUnreachable, opEnd)
+	w.bytes(opI64LessSigned, opIf, typeNothing)
+	w.op(opCall, w.pause)
+	w.bytes(opEnd)
+}
+
+func (w *writer) checkBoth() {
+	w.op(opGlobalGet, w.fuel)
+	w.op(opGlobalGet, w.stack)
+	w.bytes(opI64Or)
+	w.pauseIfNegative()
 }
 
 func (w *writer) checkFuel() {
 	w.op(opGlobalGet, w.fuel)
-	w.trapIfNegative()
+	w.pauseIfNegative()
 }
 
 // function writes a body that was read.
@@ -68,8 +91,11 @@ func (w *writer) function(f *function) {
 	}
 	w.locals(f, wasm[b.Offset:b.Code])
 	w.add(w.fuel, opI64Sub, f.regions[0].cost)
-	if f.calls {
-		w.enter(frame, f.kind.Results)
+	switch {
+	case f.calls:
+		w.enter(frame, f.kind.Results, f.checked > 0)
+	case f.checked == 0 && f.costs() > unchecked:
+		w.checkFuel()
 	}
 	at := b.Code
 	for _, e := range f.edits {
@@ -83,6 +109,10 @@ func (w *writer) function(f *function) {
 		w.bytes(opEnd)
 	}
 }
+
+// unchecked is what a function without calls costs at most not to look whether there is
+// fuel: so much more than was charged for it can a call cost.
+const unchecked = 48
 
 // locals writes the declared variables, with one more for lengths if there are any.
 func (w *writer) locals(f *function, declared []byte) {
@@ -98,13 +128,13 @@ func (w *writer) locals(f *function, declared []byte) {
 }
 
 // enter takes the frame from the stack and begins a block around the body, so that
-// whichever way the body ends it ends here.
-func (w *writer) enter(frame int64, results []binary.ValueType) {
+// whichever way the body ends it ends here. Fuel and stack are checked unless they are
+// elsewhere.
+func (w *writer) enter(frame int64, results []binary.ValueType, elsewhere bool) {
 	w.add(w.stack, opI64Sub, frame)
-	w.op(opGlobalGet, w.fuel)
-	w.op(opGlobalGet, w.stack)
-	w.bytes(opI64Or)
-	w.trapIfNegative()
+	if !elsewhere {
+		w.checkBoth()
+	}
 	w.bytes(opBlock)
 	w.out = binary.AppendS64(w.out, w.types.block(results))
 }
@@ -112,7 +142,13 @@ func (w *writer) enter(frame int64, results []binary.ValueType) {
 func (w *writer) edit(f *function, e edit, original []byte, frame int64) {
 	switch e.what {
 	case chargeRegion:
-		w.charge(&f.regions[e.arg])
+		w.charge(&f.regions[e.arg], f.calls && int(f.checked) == e.arg)
+	case beginLoop:
+		w.loop(f, e, original)
+	case endLoop:
+		w.bytes(opEnd)
+	case shiftBranch:
+		w.branch(original[0], f.labels[e.arg:e.arg+e.labels])
 	case chargeLength:
 		w.chargeLength(f.locals, binary.Opcode(e.arg))
 	case leaveFrame:
@@ -125,12 +161,43 @@ func (w *writer) edit(f *function, e edit, original []byte, frame int64) {
 	}
 }
 
-func (w *writer) charge(r *region) {
+// loop begins a loop twice. The outer one pauses if it must; the inner one goes there
+// when the fuel has run out, and is charged after that for this time round.
+func (w *writer) loop(f *function, e edit, original []byte) {
+	w.out = append(w.out, original...)
+	if f.calls && int(f.checked) == e.arg {
+		w.checkBoth()
+	} else {
+		w.checkFuel()
+	}
+	w.out = append(w.out, original...)
+	w.op(opGlobalGet, w.fuel)
+	w.i64(0)
+	w.bytes(opI64LessSigned)
+	w.op(opBrIf, 1)
+	w.add(w.fuel, opI64Sub, f.regions[e.arg].cost)
+}
+
+// branch writes a branch with other labels.
+func (w *writer) branch(op byte, labels []uint32) {
+	w.bytes(op)
+	if op == byte(binary.OpBrTable) {
+		w.out = binary.AppendU32(w.out, uint32(len(labels)-1))
+	}
+	for _, label := range labels {
+		w.out = binary.AppendU32(w.out, label)
+	}
+}
+
+func (w *writer) charge(r *region, both bool) {
 	if r.cost == 0 {
 		return
 	}
 	w.add(w.fuel, opI64Sub, r.cost)
-	if r.kept {
+	switch {
+	case both:
+		w.checkBoth()
+	case r.kept:
 		w.checkFuel()
 	}
 }

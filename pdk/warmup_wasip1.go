@@ -1,0 +1,23 @@
+//go:build wasip1
+
+package pdk
+
+import "runtime"
+
+// headroom is how much memory a plugin has beyond what it started with. Memory that
+// grows during a call costs the host a new instance after it; memory that is there and
+// not used costs nothing.
+const headroom = 4 << 20
+
+// exportWarmUp is called once, before the host freezes the plugin as every call is to
+// find it: after its start, and after the calls that the host made to warm it up.
+//
+//go:wasmexport patchbay_warm_up
+func exportWarmUp() {
+	grow()
+	runtime.GC() // what warming up left behind, so that no call has to collect it
+	runtime.GC() // and finish sweeping
+}
+
+// grow leaves free memory behind.
+func grow() { runtime.KeepAlive(make([]byte, headroom)) }
