@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -125,8 +126,9 @@ type LoadOptions struct {
 }
 
 // Load decodes, admits, meters and compiles a module, starts it without any host
-// function, and freezes it if it can ([Plugin.Image]). The error is a [*binary.Error] for a file that is no module, or joins the [*Refusal]s of one
-// that may not run. Load keeps a view of wasm, which must not change any more.
+// function, and freezes it if it can ([Plugin.Image]). The error is a [*binary.Error]
+// for a file that is no module, or joins the [*Refusal]s of one that may not run. Load
+// keeps a view of wasm, which must not change any more.
 func (e *Engine) Load(ctx context.Context, wasm []byte, o LoadOptions) (*Plugin, error) {
 	if !e.loads.enter() {
 		return nil, fmt.Errorf("load plugin: engine %w", ErrClosed)
@@ -139,16 +141,16 @@ func (e *Engine) Load(ctx context.Context, wasm []byte, o LoadOptions) (*Plugin,
 	if n := int64(len(wasm)); n > limits.ModuleBytes {
 		return nil, &Refusal{Part: "file", Why: fmt.Sprintf("it has %d bytes", n), Fix: fmt.Sprintf("at most %d are allowed", limits.ModuleBytes)}
 	}
-	spec, err := Inspect(wasm)
+	p := newPlugin(e, limits)
+	sum := sha256.Sum256(wasm)
+	compiled := p.compileAhead(ctx, sum)
+	err = p.admit(wasm, sum, o.HostFunctions)
+	known := <-compiled
+	if err == nil {
+		err = p.prepare(ctx, known, o.WarmUp)
+	}
 	if err != nil {
-		return nil, err
-	}
-	if err := admit(spec, newOffer(o.HostFunctions, e.wasi), limits); err != nil {
-		return nil, err
-	}
-	p := newPlugin(e, spec, limits)
-	if err := p.prepare(ctx, o.WarmUp); err != nil {
-		return nil, err
+		return nil, errors.Join(err, p.runtime.Close(ctx))
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
@@ -31,7 +32,7 @@ type Plugin struct {
 	closeErr error
 }
 
-func newPlugin(e *Engine, spec *Spec, limits Limits) *Plugin {
+func newPlugin(e *Engine, limits Limits) *Plugin {
 	config := wazero.NewRuntimeConfigCompiler()
 	if e.interpreter {
 		config = wazero.NewRuntimeConfigInterpreter()
@@ -42,27 +43,65 @@ func newPlugin(e *Engine, spec *Spec, limits Limits) *Plugin {
 		WithMemoryLimitPages(limits.MemoryPages).
 		WithDebugInfoEnabled(false) // DWARF of a stranger; names of functions are kept
 	p := &Plugin{
-		engine: e, spec: spec, limits: limits, calls: newGate(),
+		engine: e, limits: limits, calls: newGate(),
 		runtime: wazero.NewRuntimeWithConfig(context.Background(), config),
 	}
 	p.fresh = &freshInstances{plugin: p}
 	return p
 }
 
-// prepare makes the plugin ready to run, or leaves nothing behind.
-func (p *Plugin) prepare(ctx context.Context, warmUp []Invocation) error {
-	var err error
-	if p.metered, err = meter.Rewrite(p.spec.module, meter.Options{TableEntries: p.limits.TableEntries}); err != nil {
-		return errors.Join(err, p.runtime.Close(ctx))
+// compileAhead compiles what is kept of an earlier load of the module, while the module
+// is still being read. It gives nil if nothing is kept, or if that cannot be compiled.
+func (p *Plugin) compileAhead(ctx context.Context, sum [sha256.Size]byte) <-chan *meter.Module {
+	done := make(chan *meter.Module, 1)
+	file := p.engine.rewrittenFile(sum, p.limits.TableEntries)
+	if file == "" {
+		done <- nil
+		return done
 	}
+	go func() {
+		m := readRewritten(file)
+		if m != nil {
+			var err error
+			if p.compiled, err = p.engine.compileOnce(ctx, p.runtime, m.Wasm); err != nil {
+				m = nil
+			}
+		}
+		done <- m
+	}()
+	return done
+}
+
+// admit reads the module and says whether it may run.
+func (p *Plugin) admit(wasm []byte, sum [sha256.Size]byte, hostFunctions []string) (err error) {
+	if p.spec, err = inspect(wasm, sum); err != nil {
+		return err
+	}
+	return admit(p.spec, newOffer(hostFunctions, p.engine.wasi), p.limits)
+}
+
+// prepare makes the plugin ready to run. A module that was compiled ahead is taken as
+// it is.
+func (p *Plugin) prepare(ctx context.Context, known *meter.Module, warmUp []Invocation) (err error) {
 	if err := p.bind(ctx); err != nil {
-		return errors.Join(err, p.runtime.Close(ctx))
+		return err
 	}
-	p.compiled, err = p.engine.compileOnce(ctx, p.runtime, p.metered.Wasm)
-	if err != nil {
-		return errors.Join(p.refusal(ctx, err), p.runtime.Close(ctx))
+	if p.metered = known; known != nil {
+		p.metered.Data = meter.DataOf(p.spec.module)
+	} else if err := p.compile(ctx); err != nil {
+		return err
 	}
 	p.freeze(ctx, warmUp)
+	return nil
+}
+
+func (p *Plugin) compile(ctx context.Context) (err error) {
+	if p.metered, err = p.engine.meterOnce(p.spec.module, p.spec.sum, p.limits.TableEntries); err != nil {
+		return err
+	}
+	if p.compiled, err = p.engine.compileOnce(ctx, p.runtime, p.metered.Wasm); err != nil {
+		return p.refusal(ctx, err)
+	}
 	return nil
 }
 

@@ -76,16 +76,17 @@ type Section struct {
 
 // Inspect reads what a module says of itself. Nothing of it runs. The error is a
 // [*binary.Error]. The Spec keeps a view of wasm, which must not change any more.
-func Inspect(wasm []byte) (*Spec, error) {
+func Inspect(wasm []byte) (*Spec, error) { return inspect(wasm, sha256.Sum256(wasm)) }
+
+func inspect(wasm []byte, sum [sha256.Size]byte) (*Spec, error) {
 	m, err := binary.Decode(wasm)
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256(wasm)
 	s := &Spec{
-		Digest: "sha256:" + hex.EncodeToString(digest[:]), SizeBytes: int64(len(wasm)),
+		Digest: "sha256:" + hex.EncodeToString(sum[:]), SizeBytes: int64(len(wasm)),
 		Functions: len(m.Functions), Globals: len(m.Globals), HasStart: m.HasStart,
-		Toolchain: clip(m.Toolchain(), 256), module: m, sum: digest,
+		Toolchain: clip(m.Toolchain(), 256), module: m, sum: sum,
 	}
 	s.takeInterface(m)
 	s.takeSizes(m)

@@ -11,6 +11,10 @@ import (
 	"github.com/seed75a60ee1/patchbay/sandbox/binary"
 )
 
+// Version is that of what Rewrite makes: it is another one whenever the same module would
+// be rewritten to another, or cost other fuel.
+const Version = 1
+
 // Options say how a module is bounded.
 type Options struct {
 	// TableEntries is how far each table may grow, unless it starts with more.
@@ -93,7 +97,7 @@ func Rewrite(m *binary.Module, o Options) (*Module, error) {
 		payloads[binary.SectionTable] = tables(m, o.TableEntries, w.ownTable)
 	}
 	if len(m.Data) > 0 {
-		out.Data, payloads[binary.SectionData] = data(m)
+		out.Data, payloads[binary.SectionData] = DataOf(m), data(m)
 	}
 	out.Wasm = m.Rebuild(payloads)
 	return out, nil
@@ -265,22 +269,30 @@ func tables(m *binary.Module, most uint32, own bool) []byte {
 	return payload
 }
 
-// data is what the host is to write, and the data section without it. A segment that is
-// written at instantiation is empty for the code from then on, so that an empty one
-// takes its place.
-func data(m *binary.Module) ([]Data, []byte) {
+// DataOf is [Module.Data] of what m is rewritten to.
+func DataOf(m *binary.Module) []Data {
 	var all []Data
-	payload := binary.AppendU32(nil, uint32(len(m.Data)))
 	for _, s := range m.Data {
-		const passive = 1
-		left := s.Data
 		if s.Active {
 			all = append(all, Data{Offset: s.Offset, Bytes: s.Data})
+		}
+	}
+	return all
+}
+
+// data is the data section without what the host writes. A segment that is written at
+// instantiation is empty for the code from then on, so that an empty one takes its place.
+func data(m *binary.Module) []byte {
+	const passive = 1
+	payload := binary.AppendU32(nil, uint32(len(m.Data)))
+	for _, s := range m.Data {
+		left := s.Data
+		if s.Active {
 			left = nil
 		}
 		payload = append(binary.AppendU32(append(payload, passive), uint32(len(left))), left...)
 	}
-	return all, payload
+	return payload
 }
 
 // types finds a type for a block that gives results, and adds those that are not there.

@@ -2,6 +2,8 @@ package meter_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -204,5 +206,24 @@ func BenchmarkRewrite(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+	}
+}
+
+// TestVersionsAreToldApart fails when what Rewrite makes has changed: what was kept of
+// an older version must not be taken for it. Make Version another one, and put the new
+// sum here.
+func TestVersionsAreToldApart(t *testing.T) {
+	const version, sum = 1, "8beb7708d1696337"
+	h := sha256.New()
+	for _, file := range w.ExtismPlugins(t) {
+		wasm, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _ := rewrite(t, wasm)
+		h.Write(out.Wasm)
+	}
+	if got := hex.EncodeToString(h.Sum(nil)[:8]); meter.Version != version || got != sum {
+		t.Errorf("version %d makes %s; known is that version %d makes %s", meter.Version, got, version, sum)
 	}
 }
