@@ -72,7 +72,7 @@ func admit(s *Spec, o offer, l Limits) error {
 
 // check is nil if the import is offered as it is wanted.
 func (o offer) check(i Import) error {
-	r := &Refusal{Part: "import", Import: clip(i.String(), 256)}
+	r := &Refusal{Part: "import", Import: clipName(i.String(), 256)}
 	known, offered := o[i.Module]
 	has, found := known[i.Name]
 	no, isRefused := refused[i.Name]
@@ -89,7 +89,7 @@ func (o offer) check(i Import) error {
 	case !found:
 		r.Why, r.Fix = "it is not in that module", "build with a current Extism PDK"
 	case i.Type != has:
-		r.Why, r.Fix = fmt.Sprintf("it is imported as %s", clip(i.Type, 256)), fmt.Sprintf("declare it as %s", has)
+		r.Why, r.Fix = fmt.Sprintf("it is imported as %s", clipName(i.Type, 256)), fmt.Sprintf("declare it as %s", has)
 	default:
 		return nil
 	}

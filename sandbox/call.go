@@ -41,6 +41,8 @@ type Invocation struct {
 	// Deadline is how long it may take, which host functions are told by their context; 0,
 	// or more than [Limits.Deadline], is that.
 	Deadline time.Duration
+	// Fuel is how much it may use; 0, or more than [Limits.Fuel], is that.
+	Fuel int64
 	// Tenant is whose call it is. It is used for nothing but to serve tenants in turn
 	// when calls have to wait for memory.
 	Tenant string
@@ -110,6 +112,7 @@ type call struct {
 	invocation      *Invocation
 	plugin          *Plugin
 	deadline        time.Duration
+	fuel            int64
 	began           time.Time
 
 	instance       *instance
@@ -147,9 +150,12 @@ func callOf(ctx context.Context) *call {
 
 func (p *Plugin) newCall(ctx context.Context, inv Invocation) *call {
 	l := &p.limits
-	c := &call{Context: ctx, parent: ctx, invocation: &inv, plugin: p, deadline: l.Deadline, began: time.Now()}
+	c := &call{Context: ctx, parent: ctx, invocation: &inv, plugin: p, deadline: l.Deadline, fuel: l.Fuel, began: time.Now()}
 	if inv.Deadline > 0 {
 		c.deadline = min(c.deadline, inv.Deadline)
+	}
+	if inv.Fuel > 0 {
+		c.fuel = min(c.fuel, inv.Fuel)
 	}
 	c.log = logger{sink: inv.Log, most: l.LogLines, cut: l.LogLineBytes}
 	c.stdout = lineWriter{log: &c.log, level: slog.LevelInfo, source: SourceStdout}
@@ -216,7 +222,7 @@ func (c *call) guest(from source) ([]byte, error) {
 // begin gives an instance the call's fuel and stack.
 func (c *call) begin(i *instance) {
 	c.instance = i
-	i.fuel.fill(c.plugin.limits.Fuel)
+	i.fuel.fill(c.fuel)
 	i.giveStack(c.plugin.limits.StackBytes)
 	c.plugin.engine.watch.begin(c)
 }
@@ -225,7 +231,7 @@ func (c *call) begin(i *instance) {
 func (c *call) note(i *instance) {
 	stopped := c.plugin.engine.watch.end(c)
 	left := i.fuel.left()
-	c.fuelUsed = c.plugin.limits.Fuel - left
+	c.fuelUsed = c.fuel - left
 	if i.memory != nil {
 		c.memoryBytes = int64(i.memory.Bytes())
 	}
@@ -243,7 +249,7 @@ func (c *call) note(i *instance) {
 func (c *call) charge(units int64) {
 	c.instance.fuel.take(units)
 	if left := c.instance.fuel.left(); left < 0 {
-		c.stop(c.exhausted("fuel", c.plugin.limits.Fuel, c.plugin.limits.Fuel-left))
+		c.stop(c.exhausted("fuel", c.fuel, c.fuel-left))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // ErrNoExport means that the plugin has no such export, or one that is not called
@@ -105,8 +106,20 @@ func (e *HostFault) Error() string { return fmt.Sprintf("host function %s: %v", 
 
 func (e *HostFault) Unwrap() error { return e.Err }
 
-// clip is text a person can read, of at most n bytes.
+// clip is text a person can read, of at most n bytes: no control characters but the ends
+// of lines and tabs, which a terminal would obey.
 func clip(text string, n int) string {
 	text = strings.ToValidUTF8(text[:min(len(text), n)], "\uFFFD")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
 	return strings.ToValidUTF8(text[:min(len(text), n)], "")
+}
+
+// clipName is clip for what is one line.
+func clipName(text string, n int) string {
+	return strings.NewReplacer("\n", "\uFFFD", "\t", "\uFFFD").Replace(clip(text, n))
 }

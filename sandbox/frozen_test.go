@@ -212,7 +212,7 @@ func TestWarmingUpIsHowEveryCallBegins(t *testing.T) {
 		"one there is none": {[]Invocation{{Export: "gone"}}, 1, "no such export"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := load(t, m.Bytes(), LoadOptions{WarmUp: tt.warmUp})
+			p := load(t, m.Bytes(), LoadOptions{WarmUp: func(*Spec) []Invocation { return tt.warmUp }})
 			for range 3 {
 				_, err := p.Call(context.Background(), Invocation{Export: "run"})
 				var failed *GuestError

@@ -34,6 +34,7 @@ type instance struct {
 	globals     []api.MutableGlobal
 	functions   map[string]api.Function
 	uses        int
+	besides     int64 // bytes that it takes beside its memory
 	reserved    *reservation
 	idleSince   uint64 // as the pool counts
 }
@@ -41,7 +42,7 @@ type instance struct {
 // newInstance makes an instance around a memory, and starts nothing. The memory is the
 // instance's from now on.
 func (p *Plugin) newInstance(ctx context.Context, memory *image.Memory) (*instance, error) {
-	i := &instance{memory: memory, functions: map[string]api.Function{}}
+	i := &instance{memory: memory, besides: p.besides, functions: map[string]api.Function{}}
 	if memory != nil {
 		ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(func(uint64, uint64) experimental.LinearMemory { return memory }))
 	}
@@ -238,6 +239,19 @@ func (p *Plugin) mostBytes() int {
 		most = min(most, m.MaxPages)
 	}
 	return int(most) * pageBytes
+}
+
+// bytesBesides is what an instance takes beside its memory.
+func (p *Plugin) bytesBesides() int64 {
+	bytes := instanceBytes + globalBytes*int64(p.spec.Globals)
+	for _, t := range p.spec.Tables {
+		entries := t.Min
+		if len(p.metered.Unrestorable) > 0 { // then it may be that they grow
+			entries = max(t.Min, p.limits.TableEntries)
+		}
+		bytes += entryBytes * int64(entries)
+	}
+	return bytes
 }
 
 // pageBytes is WebAssembly's page.

@@ -26,6 +26,7 @@ type Plugin struct {
 	source   source
 	fresh    source // for what a frozen instance is past: its start
 	frozen   ImageInfo
+	besides  int64 // what an instance takes beside its memory
 	calls    *gate
 
 	closing  sync.Once
@@ -82,7 +83,7 @@ func (p *Plugin) admit(wasm []byte, sum [sha256.Size]byte, hostFunctions []strin
 
 // prepare makes the plugin ready to run. A module that was compiled ahead is taken as
 // it is.
-func (p *Plugin) prepare(ctx context.Context, known *meter.Module, warmUp []Invocation) (err error) {
+func (p *Plugin) prepare(ctx context.Context, known *meter.Module, warmUp func(*Spec) []Invocation) (err error) {
 	if err := p.bind(ctx); err != nil {
 		return err
 	}
@@ -91,7 +92,12 @@ func (p *Plugin) prepare(ctx context.Context, known *meter.Module, warmUp []Invo
 	} else if err := p.compile(ctx); err != nil {
 		return err
 	}
-	p.freeze(ctx, warmUp)
+	p.besides = p.bytesBesides()
+	var calls []Invocation
+	if warmUp != nil {
+		calls = warmUp(p.spec)
+	}
+	p.freeze(ctx, calls)
 	return nil
 }
 

@@ -12,8 +12,13 @@ import (
 // time had passed.
 var ErrBusy = errors.New("all memory for plugins is in use")
 
-// instanceBytes is what an instance takes beside its memory, about: what wazero keeps.
-const instanceBytes = 96 << 10
+// What an instance takes beside its memory, about: what wazero keeps for each, for each
+// global, and for each entry of a table.
+const (
+	instanceBytes = 96 << 10
+	globalBytes   = 96
+	entryBytes    = 8
+)
 
 // sweepEvery is how often the pool looks for instances that nobody needs.
 const sweepEvery = 10 * time.Second
@@ -44,7 +49,7 @@ type reservation struct {
 
 // reserve counts memory for an instance, and waits for it if it must.
 func (p *pool) reserve(c *call, bytes int64) (*reservation, error) {
-	bytes += instanceBytes
+	bytes += c.plugin.besides
 	if bytes > p.most {
 		return nil, &HostFault{Function: "memory", Err: fmt.Errorf("%w: the plugin wants %d bytes, and the engine has %d in all", ErrBusy, bytes, p.most)}
 	}
@@ -193,7 +198,7 @@ func (k *keeper) giveBack(i *instance) {
 
 // idleBytes is what an instance takes that nobody uses.
 func (i *instance) idleBytes() int64 {
-	bytes := int64(instanceBytes)
+	bytes := i.besides
 	if i.memory != nil {
 		bytes += int64(i.memory.Private())
 	}

@@ -28,7 +28,7 @@ func (c *call) verdict(err error) error {
 	case c.parent.Err() != nil || c.empty == "deadline":
 		return c.ended()
 	case c.empty == "fuel":
-		return c.exhausted("fuel", c.plugin.limits.Fuel, c.fuelUsed)
+		return c.exhausted("fuel", c.fuel, c.fuelUsed)
 	case c.empty != "" || isStackOverflow(err):
 		return c.exhausted("stack_bytes", c.plugin.limits.StackBytes, c.plugin.limits.StackBytes+1)
 	case exited:

@@ -4,7 +4,7 @@ package binary
 // Compilers in SSA form, wazero's among them, take memory with a function's blocks
 // times its variables, and time with that times the blocks or the variables again: a
 // file of 60 KB could keep one busy for minutes, and take gigabytes.
-type effort struct{ locals, joins, squares, cubes uint64 }
+type effort struct{ locals, joins, squares, cubes, loopCubes uint64 }
 
 // readBodies walks over each function's code.
 func (m *Module) readBodies(r *reader) {
@@ -18,27 +18,28 @@ func (m *Module) readBodies(r *reader) {
 		}
 		b.Locals = readLocals(body)
 		b.Code = body.pos
-		b.Controls = m.readInstructions(body)
+		m.readInstructions(body, &b)
 		t, _ := m.FunctionType(index)
 		index++
-		e.add(body, uint64(b.Locals)+uint64(len(t.Params)), uint64(b.Controls))
+		e.add(body, uint64(b.Locals)+uint64(len(t.Params)), uint64(b.Controls), uint64(b.LoopDepth))
 		r.err = body.err
 		return b
 	})
 }
 
-func (e *effort) add(r *reader, variables, controls uint64) {
+func (e *effort) add(r *reader, variables, controls, loopDepth uint64) {
 	joins := variables * controls
 	e.locals += variables
 	e.joins += joins
 	e.squares += controls * controls
 	e.cubes += joins * variables
+	e.loopCubes += joins * variables * loopDepth
 	switch {
 	case controls > maxControls:
 		r.fail("a function with %d blocks and branches; at most %d are allowed", controls, maxControls)
 	case joins > maxJoins:
 		r.fail("a function with %d blocks and branches over %d variables takes too much to compile", controls, variables)
-	case e.joins > maxJoinsInAll, e.squares > maxSquaresInAll, e.cubes > maxCubesInAll:
+	case e.joins > maxJoinsInAll, e.squares > maxSquaresInAll, e.cubes > maxCubesInAll, e.loopCubes > maxLoopCubesInAll:
 		r.fail("the functions up to this one take too much to compile; split large ones, or compile with optimisation")
 	case e.locals > maxLocalsInAll:
 		r.fail("the functions have more than %d locals together", maxLocalsInAll)
@@ -68,12 +69,19 @@ type walker struct {
 	m        *Module
 	r        *reader
 	controls int
+	calls    int
 	depth    int
+	loops    []int // the depth of each loop that is open
+	deepest  int   // how many of them there were at most
 }
+
+// loopControls is what a loop counts as: it is checked and perhaps doubled by package
+// meter before it is compiled.
+const loopControls = 5
 
 // readInstructions walks to the end of a function's code. Modules have millions of
 // instructions, nearly all of them plain ones: those are passed over right here.
-func (m *Module) readInstructions(r *reader) (controls int) {
+func (m *Module) readInstructions(r *reader, b *Body) {
 	w := &walker{m: m, r: r, depth: 1}
 	code := r.wasm[:r.end]
 	for w.depth > 0 && r.err == nil {
@@ -87,7 +95,7 @@ func (m *Module) readInstructions(r *reader) (controls int) {
 		w.instruction()
 	}
 	r.done()
-	return w.controls
+	b.Controls, b.LoopDepth = w.controls, w.deepest
 }
 
 // number is one LEB128 number.
@@ -96,10 +104,20 @@ var number = operands{known: true, numbers: 1}
 // instruction reads one that is not plain.
 func (w *walker) instruction() {
 	switch op := Opcode(w.r.byte()); op {
-	case OpBlock, OpLoop, OpIf:
+	case OpBlock, OpIf:
 		w.block()
+	case OpLoop:
+		w.block()
+		w.loop()
 	case OpEnd:
+		if n := len(w.loops); n > 0 && w.loops[n-1] == w.depth {
+			w.loops = w.loops[:n-1]
+		}
 		w.depth--
+	case OpCall, OpReturnCall:
+		w.call(1)
+	case OpCallIndirect, OpReturnCallIndirect:
+		w.call(2)
 	case OpBr, OpBrIf:
 		w.controls++
 		w.r.skip(&number, 1)
@@ -120,6 +138,21 @@ func (w *walker) instruction() {
 		w.r.fail("an atomic instruction: threads are not supported")
 	default:
 		w.r.fail("instruction %#x is not known", uint16(op))
+	}
+}
+
+func (w *walker) loop() {
+	w.controls += loopControls - 1
+	w.loops = append(w.loops, w.depth)
+	if w.deepest = max(w.deepest, len(w.loops)); w.deepest > maxLoopDepth {
+		w.r.fail("more than %d loops in one another", maxLoopDepth)
+	}
+}
+
+func (w *walker) call(operands int) {
+	w.r.skip(&number, operands)
+	if w.calls++; w.calls > maxCalls {
+		w.r.fail("a function with more than %d calls", maxCalls)
 	}
 }
 

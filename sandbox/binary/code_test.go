@@ -32,7 +32,10 @@ func TestASmallModuleCannotKeepACompilerBusy(t *testing.T) {
 		why  string
 	}{
 		{"blocks in blocks", function(0, repeat(20_000, block), repeat(20_000, w.End)), "blocks and branches"},
-		{"loops in loops", function(0, repeat(20_000, w.Loop), repeat(20_000, w.End)), "blocks and branches"},
+		{"loops in loops", function(0, repeat(65, w.Loop), repeat(65, w.End)), "loops in one another"},
+		{"loops in a row", function(0, repeat(4_000, w.Loop, w.End)), "blocks and branches"},
+		{"loops over many variables", function(4000, repeat(20, w.Loop, w.I32Const(1), brIf), repeat(20, w.End)), "up to this one"},
+		{"a function of many calls", function(0, repeat(20_001, w.Call(0))), "calls"},
 		{"blocks in a row", function(0, repeat(10_000, block, w.I32Const(1), brIf, w.End)), "blocks and branches"},
 		{"a branch table", function(0, w.I32Const(0), []byte{0x0e}, w.U32(20_000), repeat(20_001, []byte{0})), "branch targets"},
 		{
@@ -54,7 +57,7 @@ func TestASmallModuleCannotKeepACompilerBusy(t *testing.T) {
 	t.Run("nor can many functions together", func(t *testing.T) {
 		m := &w.Module{}
 		for range 2 {
-			m.Func("", ":", "", repeat(16_000, w.Loop), repeat(16_000, w.End))
+			m.Func("", ":", "", repeat(16_000, block), repeat(16_000, w.End))
 		}
 		if _, err := binary.Decode(m.Bytes()); err == nil || !strings.Contains(err.Error(), "up to this one") {
 			t.Errorf("got %v, want a refusal of what they take together", err)

@@ -14,7 +14,7 @@ const (
 	maxFunctions      = 500_000
 	maxTables         = 16
 	maxMemories       = 1
-	maxGlobals        = 100_000
+	maxGlobals        = 10_000
 	maxExports        = 100_000
 	maxSegments       = 100_000
 	maxElements       = 1_000_000
@@ -22,10 +22,13 @@ const (
 	maxLocals         = 50_000
 	maxLocalsInAll    = 5_000_000
 	maxControls       = 1 << 14
+	maxLoopDepth      = 64
+	maxCalls          = 20_000
 	maxJoins          = 4_000_000
 	maxJoinsInAll     = 32_000_000
 	maxSquaresInAll   = 500_000_000
 	maxCubesInAll     = 20_000_000_000
+	maxLoopCubesInAll = 20_000_000_000
 	maxProducers      = 1_000
 	maxMemoryPages    = 1 << 16
 	maxNameSubsection = 64
@@ -157,8 +160,11 @@ type Body struct {
 	Code int
 	// Locals is how many variables it declares besides its parameters.
 	Locals uint32
-	// Controls counts its blocks, what they take and give, and the branches to them.
+	// Controls counts its blocks, what they take and give, and the branches to them; a loop
+	// counts as loopControls.
 	Controls int
+	// LoopDepth is how many of its loops stand in one another.
+	LoopDepth int
 }
 
 // Segment is a piece of data or of a table's content.

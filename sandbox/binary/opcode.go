@@ -99,7 +99,8 @@ func instructions() (plain, misc, vectors [256]operands) {
 	set(&plain, 0xd0, 0xd0, 1, 0) // ref.null
 	set(&plain, 0xd1, 0xd1, 0, 0) // ref.is_null
 	set(&plain, 0xd2, 0xd2, 1, 0) // ref.func
-	for _, op := range []Opcode{OpBlock, OpLoop, OpIf, OpEnd, OpBr, OpBrIf, OpBrTable, OpSelectTyped} {
+	for _, op := range []Opcode{OpBlock, OpLoop, OpIf, OpEnd, OpBr, OpBrIf, OpBrTable, OpSelectTyped,
+		OpCall, OpCallIndirect, OpReturnCall, OpReturnCallIndirect} {
 		plain[op].special = true
 	}
 
