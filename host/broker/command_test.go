@@ -16,12 +16,18 @@ import (
 // send accepts a message to send.
 func (w *world) send(t *testing.T, conversation contract.ConversationID, text string) domain.Job {
 	t.Helper()
+	return w.sendOn(t, "con_1", conversation, text)
+}
+
+// sendOn is send on a certain connection.
+func (w *world) sendOn(t *testing.T, connection contract.ConnectionID, conversation contract.ConversationID, text string) domain.Job {
+	t.Helper()
 	now := time.Unix(w.now.Load(), 0).UTC()
 	m := *created(conversation, text).Message
 	m.ID, m.Status = contract.MessageID(w.store.NewID("msg")), contract.MessageQueued
-	kept := domain.Message{Message: m, Workspace: "wsp_1", Connection: "con_1", Direction: domain.Outbound, CreatedAt: now, UpdatedAt: now}
-	job, _, err := w.store.AcceptCommand(t.Context(), domain.NewCommand{Workspace: "wsp_1", Connection: "con_1", At: now, Message: &kept,
-		Command: domain.Command{Export: contract.ExportSendMessage, By: "test", Message: &m}, Lane: domain.ConversationLane("con_1", conversation)})
+	kept := domain.Message{Message: m, Workspace: "wsp_1", Connection: connection, Direction: domain.Outbound, CreatedAt: now, UpdatedAt: now}
+	job, _, err := w.store.AcceptCommand(t.Context(), domain.NewCommand{Workspace: "wsp_1", Connection: connection, At: now, Message: &kept,
+		Command: domain.Command{Export: contract.ExportSendMessage, By: "test", Message: &m}, Lane: domain.ConversationLane(connection, conversation)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func (inv *invocation) call(ctx context.Context, in encodable, out contract.Deco
 	}
 	result, err := inv.version.Code.Call(ctx, sandbox.Invocation{
 		Export: string(inv.export), Input: in.AppendJSON(nil), Host: inv.functions(),
-		Now: inv.now, Seed: seed, Deadline: deadline, Log: inv.log.line,
+		Now: inv.now, Seed: seed, Deadline: deadline, Tenant: string(inv.connection.Workspace), Log: inv.log.line,
 	})
 	took := time.Duration(0)
 	if result != nil {

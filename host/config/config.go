@@ -93,7 +93,9 @@ type Media struct {
 
 // Sandbox bounds what a plugin uses.
 type Sandbox struct {
-	MemoryPages int `koanf:"memory_pages" default:"512" min:"16" max:"65536" desc:"Most memory of one invocation, in pages of 64 KiB."`
+	MemoryPages int   `koanf:"memory_pages" default:"512" min:"16" max:"65536" desc:"Most memory of one invocation, in pages of 64 KiB."`
+	PoolBytes   int64 `koanf:"pool_bytes" default:"1GiB" min:"64MiB" max:"1024GiB" unit:"bytes" desc:"Most memory of all invocations together, instances that wait for the next one included. Invocations beyond it wait, tenants in turn."`
+	FuelMillion int   `koanf:"fuel_million" default:"4000" min:"1" max:"1000000" desc:"Most that one invocation may compute, in millions of units of fuel: about as many additions."`
 }
 
 // Plugins says where plugins come from.

@@ -13,6 +13,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
 	"github.com/seed75a60ee1/patchbay/sandbox/binary"
+	"github.com/seed75a60ee1/patchbay/sandbox/recording"
 )
 
 // ManifestFile is the name of the file that a vendor writes.
@@ -20,8 +21,8 @@ const ManifestFile = "plugin.yaml"
 
 // Options says what to build.
 type Options struct {
-	// Dir is the connector's folder, with [ManifestFile] and, unless Wasm is given, the Go
-	// package to compile.
+	// Dir is the connector's folder, with [ManifestFile], perhaps [CorpusDir] and, unless
+	// Wasm is given, the Go package to compile.
 	Dir string
 	// Output is the plugin file to write. It is replaced whole or not at all.
 	Output string
@@ -41,7 +42,9 @@ type Report struct {
 	Manifest  *manifest.Manifest
 	// HostFunctions is the most that the plugin can ask of a host, sorted.
 	HostFunctions []string
-	Took          time.Duration
+	// Recordings counts those of [CorpusDir].
+	Recordings int
+	Took       time.Duration
 }
 
 // Build makes a plugin file. The same input gives the same bytes, wherever it lies and
@@ -67,7 +70,7 @@ func Build(ctx context.Context, opts Options) (Report, error) {
 	}
 	return Report{
 		Digest: opened.Spec.Digest, SizeBytes: int64(len(wasm)), Manifest: m,
-		HostFunctions: opened.Spec.HostFunctions(), Took: time.Since(began),
+		HostFunctions: opened.Spec.HostFunctions(), Recordings: len(opened.Corpus), Took: time.Since(began),
 	}, nil
 }
 
@@ -87,6 +90,10 @@ func (b *builder) build(ctx context.Context) ([]byte, *manifest.Manifest, error)
 	if err != nil {
 		return nil, nil, err
 	}
+	corpus, err := readCorpus(b.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
 	wasm, err := b.module(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -100,7 +107,7 @@ func (b *builder) build(ctx context.Context) ([]byte, *manifest.Manifest, error)
 		return nil, nil, fmt.Errorf("%s is wrong:\n%w", filepath.Join(b.Dir, ManifestFile), errors.Join(problems...))
 	}
 	b.progress("packing")
-	packed, err := seal(wasm, m)
+	packed, err := seal(wasm, m, corpus)
 	return packed, m, err
 }
 
@@ -132,8 +139,8 @@ func (b *builder) module(ctx context.Context) ([]byte, error) {
 }
 
 // seal turns a compiled connector into a plugin file: exports that lead nowhere go, and
-// the manifest comes in.
-func seal(wasm []byte, m *manifest.Manifest) ([]byte, error) {
+// the manifest and the corpus come in.
+func seal(wasm []byte, m *manifest.Manifest, corpus recording.Corpus) ([]byte, error) {
 	wasm, err := binary.KeepExports(wasm, func(name string) bool {
 		export := contract.Export(name)
 		return name != abilitiesExport && (!slices.Contains(contract.Exports(), export) || slices.Contains(m.Abilities, export))
@@ -142,9 +149,19 @@ func seal(wasm []byte, m *manifest.Manifest) ([]byte, error) {
 		wasm, err = binary.StripCustom(wasm, manifest.Section)
 	}
 	if err == nil {
+		wasm, err = binary.StripCustom(wasm, recording.Section)
+	}
+	if err == nil {
 		wasm, err = binary.AppendCustom(wasm, manifest.Section, m.Encode())
 	}
-	return wasm, err
+	if err != nil || len(corpus) == 0 {
+		return wasm, err
+	}
+	section, err := corpus.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return binary.AppendCustom(wasm, recording.Section, section)
 }
 
 // replaceFile writes a file so that its name never stands for half of it.

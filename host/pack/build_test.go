@@ -41,7 +41,7 @@ func built(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	packed, err := seal(wasm, m)
+	packed, err := seal(wasm, m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

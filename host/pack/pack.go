@@ -1,7 +1,8 @@
 // Package pack makes one plugin file of a connector, and opens one.
 //
 // A plugin file is a WebAssembly module that carries its manifest in a custom section,
-// and exports the abilities that the manifest states: no more and no fewer. [Build] makes
+// and exports the abilities that the manifest states: no more and no fewer. It may carry
+// recordings of itself, too, which a host replays before it lets the plugin in. [Build] makes
 // it, of a Go package or of a module that another compiler made. [Open] reads it back and
 // holds the one against the other. Opening a file runs nothing; building runs the
 // connector once, in the sandbox, to learn what it implements.
@@ -16,6 +17,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
 	"github.com/seed75a60ee1/patchbay/sandbox"
+	"github.com/seed75a60ee1/patchbay/sandbox/recording"
 )
 
 // abilitiesExport is what a connector made with our Go PDK exports beside the contract:
@@ -29,6 +31,9 @@ type Package struct {
 	Spec *sandbox.Spec
 	// Manifest is what the vendor says of the plugin; nil if the file does not tell.
 	Manifest *manifest.Manifest
+	// Corpus is the vendor's recordings of the plugin; perhaps there are none. They were
+	// read, and not replayed.
+	Corpus recording.Corpus
 	// Problems is everything that keeps the file from being a plugin; empty after [Open].
 	Problems []error
 }
@@ -56,6 +61,7 @@ func Examine(wasm []byte) (*Package, error) {
 	p := &Package{Spec: spec}
 	p.readManifest()
 	p.checkExports()
+	p.readCorpus()
 	p.Problems = append(p.Problems, strangeImports(spec)...)
 	return p, nil
 }
@@ -63,15 +69,9 @@ func Examine(wasm []byte) (*Package, error) {
 // readManifest reads the section with the manifest, of which there must be one: with two,
 // a reviewer's tool might show one and the host obey the other.
 func (p *Package) readManifest() {
-	sections := 0
-	for _, s := range p.Spec.Sections {
-		if s.Name == manifest.Section {
-			sections++
-		}
-	}
-	if sections != 1 {
+	if n := p.sections(manifest.Section); n != 1 {
 		p.blame(&manifest.Problem{Field: "section " + manifest.Section,
-			Why: fmt.Sprintf("the file has %d of them, and a plugin has exactly one", sections), Fix: remake})
+			Why: fmt.Sprintf("the file has %d of them, and a plugin has exactly one", n), Fix: remake})
 		return
 	}
 	section, _ := p.Spec.CustomSection(manifest.Section)
@@ -81,6 +81,16 @@ func (p *Package) readManifest() {
 		return
 	}
 	p.Manifest = m
+}
+
+// sections counts the custom sections of a name.
+func (p *Package) sections(name string) (n int) {
+	for _, s := range p.Spec.Sections {
+		if s.Name == name {
+			n++
+		}
+	}
+	return n
 }
 
 // checkExports holds the exports against the abilities that the manifest states.

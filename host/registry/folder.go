@@ -27,6 +27,11 @@ const maxPluginBytes = 64 << 20
 // several writes.
 const settle = 150 * time.Millisecond
 
+// compareTime is how long the recordings inside one file may take.
+const compareTime = 30 * time.Second
+
+var errCompareTime = fmt.Errorf("the recordings in the file take longer than %v; leave some out", compareTime)
+
 // stamp tells whether a file changed since it was looked at.
 type stamp struct {
 	size int64
@@ -245,7 +250,7 @@ func (r *Registry) check(ctx context.Context, wasm []byte, name string) (domain.
 	if err != nil {
 		return domain.Plugin{}, err
 	}
-	if err := code.Close(ctx); err != nil {
+	if err := errors.Join(code.Close(ctx), r.compare(ctx, wasm, opened)); err != nil {
 		return domain.Plugin{}, err
 	}
 	return domain.Plugin{
@@ -253,6 +258,16 @@ func (r *Registry) check(ctx context.Context, wasm []byte, name string) (domain.
 		SizeBytes: int64(len(wasm)), File: name, SubmittedAt: r.opts.Now(),
 		HostFunctions: opened.Spec.HostFunctions(), Exports: exportNames(opened),
 	}, nil
+}
+
+// compare holds a plugin to the recordings that it carries. Other files wait meanwhile.
+func (r *Registry) compare(ctx context.Context, wasm []byte, opened *pack.Package) error {
+	if r.opts.Compare == nil || len(opened.Corpus) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, compareTime, errCompareTime)
+	defer cancel()
+	return r.opts.Compare(ctx, wasm, opened.Corpus)
 }
 
 func exportNames(p *pack.Package) []string {

@@ -1,7 +1,7 @@
 // Package registry knows which plugins there are and which may run.
 //
-// A file dropped into the plugin folder is opened, checked and compiled, and then waits
-// as submitted until a reviewer approves its digest with a grant. The approved version
+// A file dropped into the plugin folder is opened, checked and compiled, does again what
+// the recordings inside it say, and then waits as submitted until a reviewer approves its digest with a grant. The approved version
 // runs until another one of the same name is approved; a version in use is closed when
 // its last invocation has ended. A file that cannot become a plugin is refused with its
 // reason, and what ran before keeps running.
@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/sandbox"
+	"github.com/seed75a60ee1/patchbay/sandbox/recording"
 )
 
 // What Acquire answers when there is nothing to run. Match with errors.Is.
@@ -52,6 +53,9 @@ type Options struct {
 	// Load compiles a plugin, or refuses it. Compiled code is cached by digest, so that a
 	// second time costs little.
 	Load func(ctx context.Context, wasm []byte) (Code, error)
+	// Compare replays a plugin's own recordings under two engines and answers an error if
+	// they, or a recording, disagree. nil lets every corpus pass.
+	Compare func(ctx context.Context, wasm []byte, corpus recording.Corpus) error
 	// Keep is the folder for the bytes of every plugin seen, named by digest.
 	Keep string
 	// Folder is the drop-in folder; empty means that there is none.

@@ -21,6 +21,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
 	"github.com/seed75a60ee1/patchbay/sandbox"
 	"github.com/seed75a60ee1/patchbay/sandbox/binary"
+	"github.com/seed75a60ee1/patchbay/sandbox/recording"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -68,6 +69,8 @@ type world struct {
 	dir    string
 	auto   bool
 	refuse error
+	// compare is what is asked about a corpus; nil leaves it out.
+	compare func(ctx context.Context, wasm []byte, corpus recording.Corpus) error
 
 	mu     sync.Mutex
 	loaded []*code
@@ -99,7 +102,7 @@ func (w *world) open() {
 	w.t.Helper()
 	var err error
 	w.Registry, err = registry.Open(w.t.Context(), registry.Options{
-		Store: w.store, Load: w.load, Keep: filepath.Join(w.dir, "kept"), Folder: filepath.Join(w.dir, "drop"),
+		Store: w.store, Load: w.load, Compare: w.compare, Keep: filepath.Join(w.dir, "kept"), Folder: filepath.Join(w.dir, "drop"),
 		Poll: 10 * time.Millisecond, AutoApprove: w.auto, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

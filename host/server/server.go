@@ -32,6 +32,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/host/telemetry"
 	"github.com/seed75a60ee1/patchbay/host/tenant"
 	"github.com/seed75a60ee1/patchbay/sandbox"
+	"github.com/seed75a60ee1/patchbay/sandbox/recording"
 )
 
 // Addresses is where a running host listens, as base URLs without a slash at their end.
@@ -209,18 +210,24 @@ func (h *host) observe(e egress.Exchange) {
 }
 
 func (h *host) openPlugins(ctx context.Context) error {
-	engine, err := sandbox.NewEngine(sandbox.EngineOptions{CacheDir: filepath.Join(h.cfg.Data, "cache")})
+	engine, err := sandbox.NewEngine(sandbox.EngineOptions{
+		CacheDir: filepath.Join(h.cfg.Data, "cache"), MemoryBytes: h.cfg.Sandbox.PoolBytes,
+	})
 	if err != nil {
 		return err
 	}
 	h.onClose(func() error { return engine.Close(context.Background()) })
-	options := sandbox.LoadOptions{HostFunctions: broker.Offered(), Limits: sandbox.Limits{
-		MemoryPages: uint32(h.cfg.Sandbox.MemoryPages), Deadline: max(h.cfg.Receive.Deadline, h.cfg.Command.Deadline),
+	options := sandbox.LoadOptions{HostFunctions: broker.Offered(), WarmUp: sandbox.OwnRecordings, Limits: sandbox.Limits{
+		MemoryPages: uint32(h.cfg.Sandbox.MemoryPages), Fuel: int64(h.cfg.Sandbox.FuelMillion) * 1_000_000,
+		Deadline: max(h.cfg.Receive.Deadline, h.cfg.Command.Deadline),
 	}}
 	h.registry, err = registry.Open(ctx, registry.Options{
 		Store: h.store, Keep: filepath.Join(h.cfg.Data, "plugins"), Folder: h.cfg.Plugins.Dir, Poll: h.cfg.Plugins.PollInterval,
 		Load: func(ctx context.Context, wasm []byte) (registry.Code, error) {
 			return engine.Load(ctx, wasm, options)
+		},
+		Compare: func(ctx context.Context, wasm []byte, corpus recording.Corpus) error {
+			return sandbox.CompareEngines(ctx, wasm, options, corpus)
 		},
 		AutoApprove: h.cfg.Plugins.AutoApprove, Now: time.Now, Log: h.log, OnChange: h.metrics.Plugins,
 	})

@@ -22,7 +22,7 @@ var Directions = []Direction{
 		Why: "a plugin sees what any vendor sees: pdk, and its own folder",
 	},
 	{
-		From: "sandbox", May: []string{"pdk/contract"},
+		From: "sandbox", May: []string{"pdk/contract", "pdk/contract/manifest"},
 		Why: "sandbox knows no HTTP, no storage and no platform; of ours it knows the contract at most",
 	},
 	{
@@ -43,7 +43,8 @@ type Room struct {
 }
 
 // Rooms lists the implementations that the deciding rooms (broker, jobs, registry,
-// credentials, tenant) must not know. Their tests may furnish them with the real thing.
+// credentials, tenant) must not know, and what the server must not. Their tests may
+// furnish them with the real thing.
 var Rooms = []Room{
 	{
 		Room: "host/store", KnownTo: []string{"host/server", "host/cmd", "tests"},
@@ -56,6 +57,10 @@ var Rooms = []Room{
 	{
 		Room: "host/server", KnownTo: []string{"host/cmd", "tests"},
 		Why: "server knows all the rooms, so none of them may know it",
+	},
+	{
+		Room: "host/reference", KnownTo: []string{"host/cmd", "tests"},
+		Why: "it runs code without a sandbox, for the person who typed the command and nobody else",
 	},
 }
 
@@ -85,7 +90,9 @@ var Reserved = []Reservation{
 		Why:      "untrusted code runs in the sandbox and nowhere else",
 	},
 	{
-		Library: "github.com/extism/go-sdk", For: []string{"tests"}, ForTests: []string{"sandbox", "pdk"},
+		// host/reference is for "patchbay plugin call --reference": a vendor runs a file of
+		// their own there, on their own machine. Its room, below, keeps the server from it.
+		Library: "github.com/extism/go-sdk", For: []string{"host/reference", "tests"}, ForTests: []string{"sandbox", "pdk"},
 		Why: "it is the reference that tests compare with, and never runs untrusted code in the server",
 	},
 }

@@ -28,7 +28,8 @@ func TestCheck(t *testing.T) {
 		{"a plugin imports the sandbox in a test", "plugins/uspacy/emulator", Module + "/sandbox", true, "what any vendor sees"},
 
 		{"the sandbox imports the contract", "sandbox", Module + "/pdk/contract", false, ""},
-		{"the sandbox imports the manifest", "sandbox", Module + "/pdk/contract/manifest", false, "knows the contract at most"},
+		{"the sandbox imports the manifest", "sandbox/inspect", Module + "/pdk/contract/manifest", false, ""},
+		{"the sandbox imports pdk", "sandbox/inspect", Module + "/pdk", false, "knows the contract at most"},
 		{"the sandbox imports the host", "sandbox/kernel", Module + "/host/domain", false, "knows the contract at most"},
 
 		{"the host imports the sandbox's rooms", "host/pack", Module + "/sandbox/binary", false, ""},
@@ -51,6 +52,10 @@ func TestCheck(t *testing.T) {
 		{"the server imports the store", "host/server", Module + "/host/store", false, ""},
 		{"the store imports its own rooms", "host/store/storetest", Module + "/host/store", false, ""},
 		{"a room imports the server", "host/api", Module + "/host/server", false, "none of them may know it"},
+		{"the CLI runs the reference", "host/cmd/patchbay", Module + "/host/reference", false, ""},
+		{"the server runs the reference", "host/server", Module + "/host/reference", false, "without a sandbox"},
+		{"the reference imports the go-sdk", "host/reference", "github.com/extism/go-sdk", false, ""},
+		{"the server imports the go-sdk", "host/server", "github.com/extism/go-sdk", false, "the reference"},
 		{"the CLI imports the server", "host/cmd/patchbay", Module + "/host/server", false, ""},
 
 		{"ingress imports Fiber", "host/ingress", "github.com/gofiber/fiber/v2", false, ""},

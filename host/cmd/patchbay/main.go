@@ -1,8 +1,8 @@
 // Command patchbay runs a Patchbay host, makes and inspects plugins, and operates a host
 // through its management API.
 //
-// "patchbay serve" is the host. "patchbay plugin build" and "patchbay plugin inspect" work
-// on files and need no host. Every other command talks to the host at --url with --token.
+// "patchbay serve" is the host. "patchbay plugin build", "inspect", "call", "replay" and
+// "compare" work on files and need no host. Every other command talks to the host at --url with --token.
 //
 // What a person or a program asked for goes to standard output, as a table or with --json
 // as JSON; everything else goes to standard error. The exit status tells what happened:

@@ -16,6 +16,9 @@ import (
 type pluginCommand struct {
 	Build   pluginBuild   `cmd:"" help:"Make one plugin file of a connector's folder."`
 	Inspect pluginInspect `cmd:"" help:"Report what a plugin file is and the most it can do."`
+	Call    pluginCall    `cmd:"" help:"Run one export of a plugin file, and record it."`
+	Replay  pluginReplay  `cmd:"" help:"Run recordings again and report where they part."`
+	Compare pluginCompare `cmd:"" help:"Replay the recordings inside a plugin file under two engines."`
 	List    pluginList    `cmd:"" help:"List the plugins of the host, and the files it refused."`
 	Show    pluginShow    `cmd:"" help:"Show one plugin of the host."`
 	Approve pluginApprove `cmd:"" help:"Grant a plugin what it may do, and run it."`
