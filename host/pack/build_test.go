@@ -91,7 +91,7 @@ func TestBuildMakesAPluginOfAGoPackage(t *testing.T) {
 	if want := []string{"http_send", "secret_equal"}; !slices.Equal(report.HostFunctions, want) {
 		t.Errorf("host functions are %v, want %v", report.HostFunctions, want)
 	}
-	if want := []string{"_initialize", "memory", "receive", "send_message"}; !slices.Equal(exportNames(p.Spec), want) {
+	if want := []string{"_initialize", "memory", "patchbay_warm_up", "receive", "send_message"}; !slices.Equal(exportNames(p.Spec), want) {
 		t.Errorf("exports are %v, want %v", exportNames(p.Spec), want)
 	}
 	if _, named := p.Spec.CustomSection("name"); !named {
