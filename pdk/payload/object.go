@@ -1,33 +1,32 @@
 package payload
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
-
-	"github.com/go-json-experiment/json/jsontext"
+	"unicode/utf8"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
 // Object is one JSON object of a document. The zero Object is empty.
 type Object struct {
-	shared *shared
-	node   *node // nil if it is absent
-	path   string
+	doc  *document
+	node int // none if it is absent
+	// Its path is put together when it is needed. An object that is no element has index 0,
+	// and element 0 has index 1.
+	parent string
+	name   string
+	index  int
 	fold   bool
 }
-
-// shared is what the objects of one document have in common.
-type shared struct{ err error }
 
 // Err returns the first thing that was wrong with what was read so far, from this or any
 // other object of the document: a [*contract.SyntaxError], or nil.
 func (o Object) Err() error {
-	if o.shared == nil {
+	if o.doc == nil {
 		return nil
 	}
-	return o.shared.err
+	return o.doc.err
 }
 
 // Fold returns the object with names read regardless of case (ASCII), for platforms that
@@ -38,204 +37,223 @@ func (o Object) Fold() Object {
 }
 
 // Present tells whether the object itself was there.
-func (o Object) Present() bool { return o.node != nil }
+func (o Object) Present() bool { return o.node != none }
 
 // Has tells whether there is a field of that name that is not null.
-func (o Object) Has(name string) bool { return o.find(name) != nil }
+func (o Object) Has(name string) bool { return o.find(name) != none }
 
 // Names lists the object's names in the order they came.
 func (o Object) Names() []string {
-	if o.node == nil {
+	if o.node == none {
 		return nil
 	}
-	names := make([]string, len(o.node.members))
-	for i, m := range o.node.members {
-		names[i] = m.name
+	names := make([]string, 0, o.doc.count(o.node))
+	for member := range o.doc.children(o.node) {
+		names = append(names, o.doc.nodes[member].name)
 	}
 	return names
 }
 
 // String returns a text.
 func (o Object) String(name string) string {
-	n := o.find(name)
-	if n == nil {
+	value := o.find(name)
+	if value == none {
 		return ""
 	}
-	if n.kind != '"' {
-		o.blame(n, o.at(name), "a text is needed")
+	if o.doc.nodes[value].kind != '"' {
+		o.blame(value, o.at(name), "a text is needed")
 		return ""
 	}
-	return n.text()
+	return o.doc.meaning(value)
 }
 
 // Identifier returns a text, or a whole number in its digits: platforms are of two minds
 // about ids.
 func (o Object) Identifier(name string) string {
-	n := o.find(name)
-	if n == nil {
+	value := o.find(name)
+	if value == none {
 		return ""
 	}
-	if n.kind == '0' && !bytes.ContainsAny(n.raw, ".eE") {
-		return string(n.raw)
+	switch o.doc.nodes[value].kind {
+	case '"':
+		return o.doc.meaning(value)
+	case '0':
+		if raw := o.doc.raw(value); !strings.ContainsAny(raw, ".eE") {
+			return raw
+		}
 	}
-	if n.kind != '"' {
-		o.blame(n, o.at(name), "a text or a whole number is needed")
-		return ""
-	}
-	return n.text()
+	o.blame(value, o.at(name), "a text or a whole number is needed")
+	return ""
 }
 
 // Bool returns true or false.
 func (o Object) Bool(name string) bool {
-	n := o.find(name)
-	if n != nil && n.kind != 't' && n.kind != 'f' {
-		o.blame(n, o.at(name), "true or false is needed")
+	value := o.find(name)
+	if value == none {
+		return false
 	}
-	return n != nil && n.kind == 't'
+	kind := o.doc.nodes[value].kind
+	if kind != 't' && kind != 'f' {
+		o.blame(value, o.at(name), "true or false is needed")
+	}
+	return kind == 't'
 }
 
 // Int returns a whole number of 64 bits. One with a point or an exponent is none.
 func (o Object) Int(name string) int64 {
-	n := o.find(name)
-	if n == nil {
+	value := o.find(name)
+	if value == none {
 		return 0
 	}
-	value, err := strconv.ParseInt(string(n.raw), 10, 64)
-	if n.kind != '0' || err != nil {
-		o.blame(n, o.at(name), "a whole number is needed")
+	number, err := strconv.ParseInt(o.doc.raw(value), 10, 64)
+	if o.doc.nodes[value].kind != '0' || err != nil {
+		o.blame(value, o.at(name), "a whole number is needed")
 		return 0
 	}
-	return value
+	return number
 }
 
 // Float returns a number, rounded to 64 bits.
 func (o Object) Float(name string) float64 {
-	n := o.find(name)
-	if n == nil {
+	value := o.find(name)
+	if value == none {
 		return 0
 	}
-	value, err := strconv.ParseFloat(string(n.raw), 64)
-	if n.kind != '0' || err != nil {
-		o.blame(n, o.at(name), "a number of usual size is needed")
+	number, err := strconv.ParseFloat(o.doc.raw(value), 64)
+	if o.doc.nodes[value].kind != '0' || err != nil {
+		o.blame(value, o.at(name), "a number of usual size is needed")
 		return 0
 	}
-	return value
+	return number
 }
 
 // Object returns an object; it is empty if there is none.
 func (o Object) Object(name string) Object {
-	n := o.find(name)
-	if n != nil && n.kind != '{' {
-		o.blame(n, o.at(name), "an object is needed")
-		n = nil
+	value := o.find(name)
+	if value != none && o.doc.nodes[value].kind != '{' {
+		o.blame(value, o.at(name), "an object is needed")
+		value = none
 	}
-	return o.child(n, o.at(name))
+	return Object{doc: o.doc, node: value, parent: o.path(), name: name, fold: o.fold}
 }
 
 // Objects returns an array of objects.
 func (o Object) Objects(name string) []Object {
-	items := o.array(name)
-	list := make([]Object, 0, len(items))
-	for i, n := range items {
-		path := o.at(name) + "[" + strconv.Itoa(i) + "]"
-		if n.kind != '{' {
-			o.blame(n, path, "an object is needed")
+	array := o.array(name)
+	if array == none {
+		return []Object{}
+	}
+	list := make([]Object, 0, o.doc.count(array))
+	parent := o.path()
+	for element := range o.doc.children(array) {
+		object := Object{doc: o.doc, node: element, parent: parent, name: name, index: len(list) + 1, fold: o.fold}
+		if o.doc.nodes[element].kind != '{' {
+			o.blame(element, object.path(), "an object is needed")
 			return nil
 		}
-		list = append(list, o.child(n, path))
+		list = append(list, object)
 	}
 	return list
 }
 
 // Strings returns an array of texts.
 func (o Object) Strings(name string) []string {
-	items := o.array(name)
-	list := make([]string, 0, len(items))
-	for i, n := range items {
-		if n.kind != '"' {
-			o.blame(n, o.at(name)+"["+strconv.Itoa(i)+"]", "a text is needed")
+	array := o.array(name)
+	if array == none {
+		return []string{}
+	}
+	list := make([]string, 0, o.doc.count(array))
+	for element := range o.doc.children(array) {
+		if o.doc.nodes[element].kind != '"' {
+			o.blame(element, o.at(name)+"["+strconv.Itoa(len(list))+"]", "a text is needed")
 			return nil
 		}
-		list = append(list, n.text())
+		list = append(list, o.doc.meaning(element))
 	}
 	return list
 }
 
 // Raw returns a copy of a value of any type, as it stands; nil if there is none.
 func (o Object) Raw(name string) contract.RawJSON {
-	n := o.find(name)
-	if n == nil {
+	value := o.find(name)
+	if value == none {
 		return nil
 	}
-	return bytes.Clone(n.raw)
+	return contract.RawJSON(o.doc.raw(value))
 }
 
-// array returns the items of an array.
-func (o Object) array(name string) []*node {
-	n := o.find(name)
-	if n == nil {
-		return nil
+// array returns an array, or none.
+func (o Object) array(name string) int {
+	value := o.find(name)
+	if value != none && o.doc.nodes[value].kind != '[' {
+		o.blame(value, o.at(name), "an array is needed")
+		return none
 	}
-	if n.kind != '[' {
-		o.blame(n, o.at(name), "an array is needed")
-	}
-	return n.items
+	return value
 }
 
-// find returns the value of a name, or nil if there is none or it is null.
-func (o Object) find(name string) *node {
-	if o.node == nil {
-		return nil
+// find returns the value of a name, or none if there is none or it is null.
+func (o Object) find(name string) int {
+	if o.node == none {
+		return none
 	}
-	var found *node
-	for _, m := range o.node.members {
-		switch {
-		case m.name == name:
-			return m.value.orNil()
-		case !o.fold || !strings.EqualFold(m.name, name) || !isASCII(m.name):
-		case found != nil:
-			o.blame(m.value, o.at(name), "the name stands twice, in different case")
+	nodes, key := o.doc.nodes, keyOf(name)
+	sameLength := o.fold && isASCII(name)
+	found := none
+	for i, end := o.node+1, nodes[o.node].next; i < end; i = nodes[i].next {
+		switch n := &nodes[i]; {
+		case n.key == key && n.name == name:
+			return o.orNone(i)
+		case !o.fold || sameLength && len(n.name) != len(name) || !strings.EqualFold(n.name, name) || !isASCII(n.name):
+		case found != none:
+			o.blame(i, o.at(name), "the name stands twice, in different case")
 		default:
-			found = m.value
+			found = i
 		}
 	}
-	return found.orNil()
+	return o.orNone(found)
 }
 
 // isASCII keeps the Kelvin sign and its like from passing for letters.
 func isASCII(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0
-}
-
-// orNil is n, unless it is null.
-func (n *node) orNil() *node {
-	if n == nil || n.kind == 'n' {
-		return nil
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
 	}
-	return n
+	return true
 }
 
-// text returns what a string means.
-func (n *node) text() string {
-	text, _ := jsontext.AppendUnquote(nil, n.raw) // the parser checked it
-	return string(text)
+// orNone is a value, unless it is null.
+func (o Object) orNone(value int) int {
+	if o.doc.nodes[value].kind == 'n' {
+		return none
+	}
+	return value
 }
 
-func (o Object) child(n *node, path string) Object {
-	return Object{shared: o.shared, node: n, path: path, fold: o.fold}
+// path is the path of the object.
+func (o Object) path() string {
+	path := joined(o.parent, o.name)
+	if o.index > 0 {
+		path += "[" + strconv.Itoa(o.index-1) + "]"
+	}
+	return path
 }
 
 // at is the path of a field.
-func (o Object) at(name string) string {
-	if o.path == "" {
+func (o Object) at(name string) string { return joined(o.path(), name) }
+
+func joined(path, name string) string {
+	if path == "" {
 		return name
 	}
-	return o.path + "." + name
+	return path + "." + name
 }
 
 // blame keeps the first thing that is wrong.
-func (o Object) blame(n *node, path, why string) {
-	if o.shared.err == nil {
-		o.shared.err = &contract.SyntaxError{Offset: n.start, Path: path, Why: why}
+func (o Object) blame(value int, path, why string) {
+	if o.doc.err == nil {
+		o.doc.err = &contract.SyntaxError{Offset: int64(o.doc.nodes[value].start), Path: path, Why: why}
 	}
 }

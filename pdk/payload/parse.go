@@ -1,11 +1,9 @@
 package payload
 
 import (
-	"bytes"
-	"io"
+	"iter"
 	"strconv"
-
-	"github.com/go-json-experiment/json/jsontext"
+	"strings"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
@@ -14,7 +12,8 @@ import (
 type Limits struct {
 	// MaxBytes is the longest document, in bytes; by default 1 MiB.
 	MaxBytes int
-	// MaxDepth is how deep objects and arrays may nest; by default 32.
+	// MaxDepth is how deep objects and arrays may nest; by default 32, and never more
+	// than 10,000.
 	MaxDepth int
 	// MaxValues is how many values there may be, names not counted; by default 20,000.
 	MaxValues int
@@ -32,116 +31,101 @@ func (l Limits) orDefaults() Limits {
 	return l
 }
 
-// Parse reads one JSON object. It keeps body, which must not change while the object is
-// in use. Its error is a [*contract.SyntaxError], which quotes no values.
+// Parse reads one JSON object. It copies body once; the texts that are read from the
+// object share that copy, which lives as long as any of them. Its error is a
+// [*contract.SyntaxError], which quotes no values.
 func Parse(body []byte, limits Limits) (Object, error) {
 	limits = limits.orDefaults()
 	if len(body) > limits.MaxBytes {
 		return Object{}, &contract.SyntaxError{Why: "it has more than " + strconv.Itoa(limits.MaxBytes) + " bytes"}
 	}
-	p := parser{body: body, limits: limits, decoder: jsontext.NewDecoder(bytes.NewBuffer(body))}
-	root, err := p.document()
-	if err != nil {
-		return Object{}, contract.DescribeError(p.decoder, err)
+	p := parser{text: padded(body), size: len(body), limits: limits}
+	p.nodes = make([]node, 1, min(2+len(body)/24, mostNodesAtFirst))
+	p.document()
+	if p.err != nil {
+		return Object{}, p.err
 	}
-	return Object{shared: new(shared), node: root}, nil
+	return Object{doc: &document{text: p.text, nodes: p.nodes}, node: root}, nil
 }
 
-// node is one value of a document.
+// document is what the objects of one document have in common.
+type document struct {
+	text  string // with padding
+	nodes []node
+	err   error // the first thing that was wrong with what was read
+}
+
+// node is one value of a document. The nodes of a document follow each other as their
+// values do, so that the first child comes right after its object or array.
 type node struct {
-	kind    jsontext.Kind
-	raw     []byte   // the value as it stands
-	start   int64    // where it begins in the document
-	members []member // of an object
-	items   []*node  // of an array
+	kind    byte    // its first byte, but '0' for every number
+	escaped bool    // it is a text that has an escape
+	key     nameKey // of name
+	name    string  // in its object
+	start   int     // where it begins in the document
+	end     int     // and ends
+	next    int     // the node after this one and all that is in it
 }
 
-type member struct {
-	name  string
-	value *node
+// nameKey is the same for the same names and seldom for others, so that most are told
+// apart without a look at them.
+type nameKey uint32
+
+func keyOf(name string) nameKey {
+	if name == "" {
+		return 0
+	}
+	return nameKey(len(name))<<16 | nameKey(name[0])<<8 | nameKey(name[len(name)-1])
 }
 
-// parser builds the nodes of one document.
-type parser struct {
-	body    []byte
-	limits  Limits
-	decoder *jsontext.Decoder
-	values  int
+// The first nodes of every document.
+const (
+	none = iota // stands for what is absent
+	root
+)
+
+// mostNodesAtFirst bounds how many nodes there is room for before the first is read.
+const mostNodesAtFirst = 128
+
+// raw is a value as it stands.
+func (d *document) raw(i int) string { return d.text[d.nodes[i].start:d.nodes[i].end] }
+
+// meaning is what a text says.
+func (d *document) meaning(i int) string {
+	n := &d.nodes[i]
+	text := d.text[n.start+1 : n.end-1]
+	if n.escaped {
+		return unescape(text)
+	}
+	return text
 }
 
-func (p *parser) document() (*node, error) {
-	root, err := p.value()
-	if err != nil {
-		return nil, err
-	}
-	if root.kind != '{' {
-		return nil, &contract.SyntaxError{Why: "an object is needed"}
-	}
-	switch _, err := p.decoder.ReadToken(); err {
-	case io.EOF:
-		return root, nil
-	case nil:
-		return nil, p.refuse("something follows the document")
-	default:
-		return nil, err
-	}
-}
-
-// value reads one value. It calls itself no deeper than the limit.
-func (p *parser) value() (*node, error) {
-	n := &node{kind: p.decoder.PeekKind()}
-	if n.kind != '{' && n.kind != '[' {
-		raw, err := p.decoder.ReadValue()
-		n.raw, n.start = raw, p.decoder.InputOffset()-int64(len(raw))
-		return n, p.counted(err)
-	}
-	if _, err := p.decoder.ReadToken(); err != nil {
-		return nil, err
-	}
-	n.start = p.decoder.InputOffset() - 1
-	if p.decoder.StackDepth() > p.limits.MaxDepth {
-		return nil, p.refuse("arrays and objects nest deeper than " + strconv.Itoa(p.limits.MaxDepth))
-	}
-	if err := p.children(n); err != nil {
-		return nil, err
-	}
-	_, err := p.decoder.ReadToken() // the closing bracket
-	n.raw = p.body[n.start:p.decoder.InputOffset()]
-	return n, p.counted(err)
-}
-
-// children reads what is in an object or array.
-func (p *parser) children(n *node) error {
-	for kind := p.decoder.PeekKind(); kind != '}' && kind != ']'; kind = p.decoder.PeekKind() {
-		name := ""
-		if n.kind == '{' {
-			token, err := p.decoder.ReadToken()
-			if err != nil {
-				return err
+// children are the members or elements of an object or array.
+func (d *document) children(i int) iter.Seq[int] {
+	return func(yield func(child int) bool) {
+		for child := i + 1; child < d.nodes[i].next; child = d.nodes[child].next {
+			if !yield(child) {
+				return
 			}
-			name = token.String()
-		}
-		value, err := p.value()
-		if err != nil {
-			return err
-		}
-		if n.kind == '{' {
-			n.members = append(n.members, member{name, value})
-		} else {
-			n.items = append(n.items, value)
 		}
 	}
-	return nil
 }
 
-// counted counts one value that was read with err.
-func (p *parser) counted(err error) error {
-	if p.values++; err == nil && p.values > p.limits.MaxValues {
-		return p.refuse("it holds more than " + strconv.Itoa(p.limits.MaxValues) + " values")
+// count counts them.
+func (d *document) count(i int) int {
+	count := 0
+	for range d.children(i) {
+		count++
 	}
-	return err
+	return count
 }
 
-func (p *parser) refuse(why string) error {
-	return &contract.SyntaxError{Offset: p.decoder.InputOffset(), Why: why}
+// padded copies body to a text that ends in a word of zeros. Since no zero may stand in
+// JSON, the parser looks ahead without asking whether the text ends.
+func padded(body []byte) string {
+	var b strings.Builder
+	b.Grow(len(body) + wordBytes)
+	b.Write(body)
+	b.WriteString("\x00\x00\x00\x00\x00\x00\x00\x00")
+	return b.String()
 }
