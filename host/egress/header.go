@@ -64,12 +64,16 @@ func notTokenRune(r rune) bool {
 	return !alphanumeric && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
-// responseHeaders lists header fields by name, at most maxResponseHeaders.
+// responseHeaders lists header fields by name, at most maxResponseHeaders. A field whose
+// name holds a value is left out: names come in another case than they were sent.
 func responseHeaders(header http.Header, r *redactor) []contract.Header {
 	var fields []contract.Header
 	for name, values := range header {
+		if r.folded(name) {
+			continue
+		}
 		for _, value := range values {
-			fields = append(fields, contract.Header{Name: r.text(name), Value: r.text(value)})
+			fields = append(fields, contract.Header{Name: name, Value: r.text(value)})
 		}
 	}
 	slices.SortStableFunc(fields, func(a, b contract.Header) int { return strings.Compare(a.Name, b.Name) })

@@ -47,6 +47,14 @@ func (r *redactor) text(text string) string {
 	return text
 }
 
+// folded reports whether text holds a value in whatever case.
+func (r *redactor) folded(text string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc(r.forms, func(form struct{ written, mark string }) bool {
+		return strings.Contains(text, strings.ToLower(form.written))
+	})
+}
+
 // overhang is how many bytes beyond a limit must be read so that no value is cut by it.
 func (r *redactor) overhang() int64 {
 	if len(r.forms) == 0 {
