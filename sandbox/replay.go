@@ -195,12 +195,14 @@ func OwnRecordings(s *Spec) []Invocation {
 	return calls
 }
 
-// corpusFuel is how much fuel a recording of a corpus may need, about a hundred times what
-// a webhook does, and corpusDeadline how long it may take: the interpreter needs a few
-// seconds for that much.
+// corpusFuel is how much fuel a recording of a corpus may need, about eighty times what a
+// webhook does, and corpusDeadline how long it may take: the interpreter needs a few
+// seconds for that much, and more where others run.
 const (
-	corpusFuel     = 200_000_000
-	corpusDeadline = 20 * time.Second
+	corpusFuel     = 100_000_000
+	corpusDeadline = 2 * time.Minute
+	// corpusFuelInAll is what all of a corpus may need.
+	corpusFuelInAll = 500_000_000
 )
 
 // Disagreement is a recording of a plugin's corpus that does not come out the same.
@@ -237,9 +239,14 @@ func CompareEngines(ctx context.Context, wasm []byte, o LoadOptions, corpus reco
 	o.Limits.Deadline = corpusDeadline
 	return onEngine(ctx, EngineOptions{}, wasm, o, func(compiled *Plugin) error {
 		return onEngine(ctx, EngineOptions{Interpreter: true}, wasm, o, func(interpreted *Plugin) error {
+			left := int64(corpusFuelInAll)
 			for _, entry := range corpus {
-				if err := compareEntry(ctx, compiled, interpreted, entry); err != nil {
+				used, err := compareEntry(ctx, compiled, interpreted, entry)
+				if err != nil {
 					return err
+				}
+				if left -= used; left < 0 {
+					return fmt.Errorf("corpus: %s: up to here the recordings need more than %d units of fuel; leave some out", entry.Name, corpusFuelInAll)
 				}
 			}
 			return nil
@@ -261,25 +268,26 @@ func onEngine(ctx context.Context, eo EngineOptions, wasm []byte, lo LoadOptions
 	return use(p)
 }
 
-func compareEntry(ctx context.Context, compiled, interpreted *Plugin, entry recording.Entry) error {
+// compareEntry returns the fuel that a recording needs.
+func compareEntry(ctx context.Context, compiled, interpreted *Plugin, entry recording.Entry) (int64, error) {
 	if fuel := entry.Recording.Fuel; fuel > corpusFuel {
-		return fmt.Errorf("corpus: %s: it needs %d units of fuel, and a recording of a corpus at most %d", entry.Name, fuel, corpusFuel)
+		return 0, fmt.Errorf("corpus: %s: it needs %d units of fuel, and a recording of a corpus at most %d", entry.Name, fuel, corpusFuel)
 	}
 	var replays [2]*Replayed
 	for i, p := range []*Plugin{compiled, interpreted} {
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("corpus: %s: there was no time left for it: %w", entry.Name, context.Cause(ctx))
+			return 0, fmt.Errorf("corpus: %s: there was no time left for it: %w", entry.Name, context.Cause(ctx))
 		}
 		var err error
 		if replays[i], err = Replay(ctx, p, entry.Recording, ReplayOptions{AnyDigest: true}); err != nil {
-			return fmt.Errorf("corpus: %s: %w", entry.Name, err)
+			return 0, fmt.Errorf("corpus: %s: %w", entry.Name, err)
 		}
 	}
 	if d := recording.Compare(replays[0].Recording, replays[1].Recording); d != nil {
-		return &Disagreement{Name: entry.Name, Engines: true, Divergence: d}
+		return 0, &Disagreement{Name: entry.Name, Engines: true, Divergence: d}
 	}
 	if d := replays[0].Divergence; d != nil {
-		return &Disagreement{Name: entry.Name, Divergence: d}
+		return 0, &Disagreement{Name: entry.Name, Divergence: d}
 	}
-	return nil
+	return replays[0].Recording.Fuel, nil
 }

@@ -438,7 +438,8 @@ func TestACorpusIsHeldToItsWord(t *testing.T) {
 	compare := func(ctx context.Context, change func(*recording.Recording)) error {
 		changed := reread(t, r)
 		change(changed)
-		return compareEntry(ctx, p, p, recording.Entry{Name: "one", Recording: changed})
+		_, err := compareEntry(ctx, p, p, recording.Entry{Name: "one", Recording: changed})
+		return err
 	}
 	if err := compare(t.Context(), func(*recording.Recording) {}); err != nil {
 		t.Errorf("a recording as it was made is blamed: %v", err)
@@ -476,7 +477,7 @@ func TestEnginesThatDisagreeAreTold(t *testing.T) {
 	}
 	r := mustRecord(t, answering(0), Invocation{Export: "run"})
 	found := new(Disagreement)
-	err := compareEntry(t.Context(), answering(0), answering(1), recording.Entry{Name: "run", Recording: r})
+	_, err := compareEntry(t.Context(), answering(0), answering(1), recording.Entry{Name: "run", Recording: r})
 	if !errors.As(err, &found) || !found.Engines || found.Divergence.What != recording.DifferentFailure {
 		t.Errorf("got %v, want that the engines are blamed", err)
 	}

@@ -122,3 +122,6 @@ func instructions() (plain, misc, vectors [256]operands) {
 	set(&vectors, 92, 93, 2, 0)  // loads with zeros
 	return plain, misc, vectors
 }
+
+// Known reports whether there is such an instruction without a prefix.
+func Known(op Opcode) bool { return op <= 0xff && plain[op].known }

@@ -17,9 +17,10 @@ type region struct {
 const (
 	// smallest is what a region costs at least to be charged by itself.
 	smallest = 16
-	// mostBorne is what a region bears of others at most: by so much a charge can be
-	// above what is executed.
-	mostBorne = 64
+	// mostBorne is what a region bears of others at most, and mostLooped what a loop
+	// does: by so much a charge can be above what is executed.
+	mostBorne  = 64
+	mostLooped = 16
 )
 
 // fold charges small regions with their parents, the innermost first, so that they
@@ -30,8 +31,11 @@ func fold(regions []region) {
 		if r.kept {
 			continue
 		}
-		p := &regions[r.parent]
-		if r.cost < smallest && p.borne+r.cost <= mostBorne {
+		p, most := &regions[r.parent], int64(mostBorne)
+		if p.kept && r.parent > 0 {
+			most = mostLooped
+		}
+		if r.cost < smallest && p.borne+r.cost <= most {
 			p.cost += r.cost
 			p.borne += r.cost
 			r.cost = 0

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -158,10 +159,17 @@ func TestWhatCannotBeSetBackIsTold(t *testing.T) {
 	}
 }
 
+// plugins are those of the Extism SDK's tests but for one, which is C without
+// optimisation: it is as large as a module may be before it is rewritten, and larger than
+// package binary would read again.
+func plugins(t *testing.T) []string {
+	return slices.DeleteFunc(w.ExtismPlugins(t), func(file string) bool { return filepath.Base(file) == "nested.c.instr.wasm" })
+}
+
 // TestRealPluginsAreRewritten holds that functions stay what and where they were, and
 // that two rewrites are the same.
 func TestRealPluginsAreRewritten(t *testing.T) {
-	for _, file := range w.ExtismPlugins(t) {
+	for _, file := range plugins(t) {
 		wasm, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -213,9 +221,9 @@ func BenchmarkRewrite(b *testing.B) {
 // an older version must not be taken for it. Make Version another one, and put the new
 // sum here.
 func TestVersionsAreToldApart(t *testing.T) {
-	const version, sum = 1, "8beb7708d1696337"
+	const version, sum = 1, "56fc708df1f086e9"
 	h := sha256.New()
-	for _, file := range w.ExtismPlugins(t) {
+	for _, file := range plugins(t) {
 		wasm, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
