@@ -145,7 +145,9 @@ func (e *Engine) Load(ctx context.Context, wasm []byte, o LoadOptions) (*Plugin,
 	p := newPlugin(e, limits)
 	sum := sha256.Sum256(wasm)
 	compiled := p.compileAhead(ctx, sum)
-	err = p.admit(wasm, sum, o.HostFunctions)
+	if err = p.admit(wasm, sum, o.HostFunctions); err == nil {
+		err = p.bind(ctx)
+	}
 	known := <-compiled
 	if err == nil {
 		err = p.prepare(ctx, known, o.WarmUp)

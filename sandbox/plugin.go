@@ -84,9 +84,6 @@ func (p *Plugin) admit(wasm []byte, sum [sha256.Size]byte, hostFunctions []strin
 // prepare makes the plugin ready to run. A module that was compiled ahead is taken as
 // it is.
 func (p *Plugin) prepare(ctx context.Context, known *meter.Module, warmUp func(*Spec) []Invocation) (err error) {
-	if err := p.bind(ctx); err != nil {
-		return err
-	}
 	if p.metered = known; known != nil {
 		p.metered.Data = meter.DataOf(p.spec.module)
 	} else if err := p.compile(ctx); err != nil {

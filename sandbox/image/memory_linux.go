@@ -42,17 +42,27 @@ func (c *content) fill(data []byte) error {
 	if err := unix.Ftruncate(c.file, int64(len(data))); err != nil {
 		return fmt.Errorf("ftruncate: %w", err)
 	}
-	for at := 0; at < len(data); at += PageBytes {
-		page := data[at : at+PageBytes]
-		if bytes.Equal(page, zeroPage[:]) {
+	for at := 0; at < len(data); {
+		n := run(data[at:])
+		if n == 0 {
+			at += PageBytes
 			continue
 		}
-		if n, err := unix.Pwrite(c.file, page, int64(at)); err != nil || n != len(page) {
-			return fmt.Errorf("write: %d of %d bytes: %w", n, len(page), err)
+		if got, err := unix.Pwrite(c.file, data[at:at+n], int64(at)); err != nil || got != n {
+			return fmt.Errorf("write: %d of %d bytes: %w", got, n, err)
 		}
+		at += n
 	}
 	_, err := unix.FcntlInt(uintptr(c.file), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
 	return err
+}
+
+// run is how many bytes data begins with in pages that are not all zeros.
+func run(data []byte) (n int) {
+	for n < len(data) && !bytes.Equal(data[n:n+PageBytes], zeroPage[:]) {
+		n += PageBytes
+	}
+	return n
 }
 
 func (c *content) close() error {

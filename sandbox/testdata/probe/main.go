@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 	"unsafe"
@@ -241,6 +242,15 @@ func spin() int32 {
 	for i := 0; ; i++ {
 		visits = i
 	}
+}
+
+// warmUp makes room, as our PDK does.
+//
+//go:wasmexport patchbay_warm_up
+func warmUp() {
+	runtime.KeepAlive(make([]byte, 4<<20))
+	runtime.GC()
+	runtime.GC()
 }
 
 func main() {}
