@@ -229,7 +229,10 @@ func (e *Disagreement) Error() string {
 //
 // How long it takes is bounded by ctx, and for each recording by fuel and by a deadline
 // that allows for the interpreter: a recording that needs much is refused.
-func CompareEngines(ctx context.Context, wasm []byte, o LoadOptions, corpus recording.Corpus) error {
+//
+// The compiled one runs on this engine, so that its code is there already where the
+// plugin was loaded before.
+func (e *Engine) CompareEngines(ctx context.Context, wasm []byte, o LoadOptions, corpus recording.Corpus) error {
 	if len(corpus) == 0 {
 		return nil
 	}
@@ -237,7 +240,7 @@ func CompareEngines(ctx context.Context, wasm []byte, o LoadOptions, corpus reco
 		o.Limits.Fuel = corpusFuel
 	}
 	o.Limits.Deadline = corpusDeadline
-	return onEngine(ctx, EngineOptions{}, wasm, o, func(compiled *Plugin) error {
+	return e.with(ctx, wasm, o, func(compiled *Plugin) error {
 		return onEngine(ctx, EngineOptions{Interpreter: true}, wasm, o, func(interpreted *Plugin) error {
 			left := int64(corpusFuelInAll)
 			for _, entry := range corpus {
@@ -261,10 +264,16 @@ func onEngine(ctx context.Context, eo EngineOptions, wasm []byte, lo LoadOptions
 		return err
 	}
 	defer func() { err = errors.Join(err, engine.Close(context.WithoutCancel(ctx))) }()
-	p, err := engine.Load(ctx, wasm, lo)
+	return engine.with(ctx, wasm, lo, use)
+}
+
+// with loads a plugin for as long as use runs.
+func (e *Engine) with(ctx context.Context, wasm []byte, o LoadOptions, use func(*Plugin) error) (err error) {
+	p, err := e.Load(ctx, wasm, o)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, p.Close(context.WithoutCancel(ctx))) }()
 	return use(p)
 }
 

@@ -386,10 +386,10 @@ func TestCompilerAndInterpreterAgree(t *testing.T) {
 	wasm := buildPlugin(t, "testdata/probe")
 	corpus := corpusOf(t, wasm)
 	o := LoadOptions{HostFunctions: []string{"probe"}}
-	if err := CompareEngines(t.Context(), wasm, o, corpus); err != nil {
+	if err := newEngine(t).CompareEngines(t.Context(), wasm, o, corpus); err != nil {
 		t.Error(err)
 	}
-	if err := CompareEngines(t.Context(), []byte("no module"), o, nil); err != nil {
+	if err := newEngine(t).CompareEngines(t.Context(), []byte("no module"), o, nil); err != nil {
 		t.Errorf("without a corpus nothing is compared, and yet: %v", err)
 	}
 }
@@ -418,14 +418,14 @@ func TestEnginesAgreeOnRealPlugins(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := CompareEngines(t.Context(), wasm, LoadOptions{HostFunctions: spec.HostFunctions()}, corpus); err != nil {
+		if err := newEngine(t).CompareEngines(t.Context(), wasm, LoadOptions{HostFunctions: spec.HostFunctions()}, corpus); err != nil {
 			t.Errorf("%v\nif the connector is meant to do that, see its README for how to record it anew", err)
 		}
 	})
 	t.Run("chance", func(t *testing.T) {
 		r := mustRecord(t, loadChance(t), Invocation{Export: "play", Host: chanceHost(), Now: time.Unix(1, 0), Seed: sha256.Sum256([]byte("chance"))})
 		o := LoadOptions{HostFunctions: []string{"kv_get", "kv_put"}}
-		if err := CompareEngines(t.Context(), buildPlugin(t, "testdata/chance"), o, recording.Corpus{{Name: "play", Recording: r}}); err != nil {
+		if err := newEngine(t).CompareEngines(t.Context(), buildPlugin(t, "testdata/chance"), o, recording.Corpus{{Name: "play", Recording: r}}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,12 @@ func TestAPluginIsHeldToItsOwnRecordings(t *testing.T) {
 		if end, limited := ctx.Deadline(); !limited || time.Until(end) > 15*time.Minute {
 			t.Errorf("the comparison may take until %v", end)
 		}
-		return sandbox.CompareEngines(ctx, wasm, sandbox.LoadOptions{}, corpus)
+		engine, err := sandbox.NewEngine(sandbox.EngineOptions{})
+		if err != nil {
+			return err
+		}
+		err = engine.CompareEngines(ctx, wasm, sandbox.LoadOptions{}, corpus)
+		return errors.Join(err, engine.Close(context.WithoutCancel(ctx)))
 	}
 	w.drop("good.wasm", withRecording(t, "1.0.0", func(*recording.Recording) {}))
 	w.drop("bad.wasm", withRecording(t, "1.1.0", func(r *recording.Recording) { r.Outcome.Output = []byte("hello") }))

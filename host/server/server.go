@@ -227,7 +227,7 @@ func (h *host) openPlugins(ctx context.Context) error {
 			return engine.Load(ctx, wasm, options)
 		},
 		Compare: func(ctx context.Context, wasm []byte, corpus recording.Corpus) error {
-			return sandbox.CompareEngines(ctx, wasm, options, corpus)
+			return engine.CompareEngines(ctx, wasm, options, corpus)
 		},
 		AutoApprove: h.cfg.Plugins.AutoApprove, Now: time.Now, Log: h.log, OnChange: h.metrics.Plugins,
 	})

@@ -12,9 +12,15 @@ import (
 // reader walks one JSON value that the tokenizer found valid, so it looks for types, not
 // for syntax. Texts that it hands out are parts of doc.
 type reader struct {
-	doc string
-	at  int
+	doc      string
+	at       int
+	elements int // of all lists so far
 }
+
+// maxElements is how many elements all lists of a document may have together. A few
+// megabytes of {} would otherwise become half a gigabyte of Go, before anybody looks at
+// how many there may be.
+const maxElements = 50_000
 
 // peek returns the first byte of what follows: a value, a comma or a closing bracket.
 func (r *reader) peek() byte {
@@ -254,6 +260,9 @@ func decodeArray[T any](r *reader, dst *[]T, decode func(*T, *reader) error) err
 	}
 	list := make([]T, 0, 4)
 	for !r.end() {
+		if r.elements++; r.elements > maxElements {
+			return wrongValue(r.at, "the lists of a document may have "+strconv.Itoa(maxElements)+" elements together")
+		}
 		list = append(list, *new(T))
 		if err := decode(&list[len(list)-1], r); err != nil {
 			return err

@@ -131,6 +131,7 @@ func TestUnmarshalRefuses(t *testing.T) {
 		{"a second document", `{} {}`, "", "something follows"},
 		{"garbage behind", `{}x`, "", "not valid JSON"},
 		{"a comment", `{/**/}`, "", "not valid JSON"},
+		{"very many elements", `{"message":{"parts":[` + strings.Repeat("{},", 50_000) + `{}]}}`, "message.parts[50000]", "50000 elements"},
 		{"nesting", `{"x":` + deepest + `}`, strings.Repeat("x.", contract.MaxDepth-1) + "x", "deeper than 64"},
 		{"nesting without end", `{"x":` + strings.Repeat("[", 1<<20), "x" + strings.Repeat("[0]", contract.MaxDepth-1), "deeper than 64"},
 		{"raw nesting", `{"message":{"parts":[{"raw":{"json":` + string(nested(contract.MaxRawDepth+1)) + `}}]}}`, "message.parts[0].raw.json", "deeper than 48"},

@@ -18,7 +18,7 @@ const (
 	maxExports        = 100_000
 	maxSegments       = 100_000
 	maxElements       = 1_000_000
-	maxBodyBytes      = 1 << 20
+	maxBodyBytes      = 1 << 18
 	maxLocals         = 50_000
 	maxLocalsInAll    = 5_000_000
 	maxControls       = 1 << 14

@@ -187,7 +187,12 @@ func (c *pluginCompare) Run(ctx context.Context, s *session) error {
 			"make some with \"patchbay plugin call ... --record\" in the connector's " + pack.CorpusDir + " and build it again"}
 	}
 	options := sandbox.LoadOptions{WarmUp: sandbox.OwnRecordings, HostFunctions: p.Spec.HostFunctions()}
-	if err := sandbox.CompareEngines(ctx, wasm, options, p.Corpus); err != nil {
+	engine, err := sandbox.NewEngine(sandbox.EngineOptions{})
+	if err != nil {
+		return err
+	}
+	err = engine.CompareEngines(ctx, wasm, options, p.Corpus)
+	if err = errors.Join(err, engine.Close(context.WithoutCancel(ctx))); err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
 	result := compared{Digest: p.Spec.Digest}
