@@ -80,11 +80,15 @@ func (in *Inbox) Wait(ctx context.Context, what string, match func(client.Event)
 	}
 }
 
-// Status matches the report that a message got that far.
+// Status matches the report that a message got that far. One that was delivered was sent: a
+// platform may say so before its answer to us is noted, and then nobody says the other.
 func Status(id contract.MessageID, status contract.MessageStatus) func(client.Event) bool {
 	return func(e client.Event) bool {
 		s := e.Data.Status
-		return s != nil && s.MessageID == id && s.Status == status
+		if s == nil || s.MessageID != id {
+			return false
+		}
+		return s.Status == status || status == contract.MessageSent && s.Status == contract.MessageDelivered
 	}
 }
 
