@@ -84,7 +84,8 @@ type Media interface {
 // Metrics counts what the broker does.
 type Metrics interface {
 	Delivery(plugin, outcome string, took time.Duration)
-	Invocation(plugin string, export contract.Export, took time.Duration, failure string)
+	// Invocation counts a call into a plugin, by the time and the units of fuel it took.
+	Invocation(plugin string, export contract.Export, took time.Duration, fuel int64, failure string)
 	HostCall(plugin string, function contract.HostFunction)
 	Job(kind domain.JobKind, outcome string)
 }

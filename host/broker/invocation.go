@@ -43,14 +43,14 @@ func (inv *invocation) call(ctx context.Context, in encodable, out contract.Deco
 		Export: string(inv.export), Input: in.AppendJSON(nil), Host: inv.functions(),
 		Now: inv.now, Seed: seed, Deadline: deadline, Tenant: string(inv.connection.Workspace), Log: inv.log.line,
 	})
-	took := time.Duration(0)
+	used := sandbox.Result{}
 	if result != nil {
-		took = result.Took
+		used = *result
 	}
 	if err == nil {
 		err = decodeOutput(result.Output, out)
 	}
-	inv.broker.opts.Metrics.Invocation(inv.version.Manifest.Name, inv.export, took, kindOf(err))
+	inv.broker.opts.Metrics.Invocation(inv.version.Manifest.Name, inv.export, used.Took, used.Fuel, kindOf(err))
 	return err
 }
 

@@ -183,7 +183,7 @@ func (c *counts) Delivery(_, outcome string, _ time.Duration) {
 	c.deliveries[outcome]++
 }
 
-func (c *counts) Invocation(_ string, _ contract.Export, _ time.Duration, failure string) {
+func (c *counts) Invocation(_ string, _ contract.Export, _ time.Duration, _ int64, failure string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.failures[failure]++

@@ -29,6 +29,7 @@ type Metrics struct {
 	deliverySeconds  *prometheus.HistogramVec
 	invocations      *prometheus.HistogramVec
 	invocationErrors *prometheus.CounterVec
+	fuel             *prometheus.CounterVec
 	hostCalls        *prometheus.CounterVec
 	jobs             *prometheus.CounterVec
 	egress           *prometheus.CounterVec
@@ -56,6 +57,7 @@ func NewMetrics(backlog func() (queued int, oldest time.Duration)) *Metrics {
 		deliverySeconds:  histogram("delivery_seconds", "Time from a delivery's last byte to its answer.", "plugin"),
 		invocations:      histogram("invocation_seconds", "Time of calls into plugins.", "plugin", "export"),
 		invocationErrors: counter("invocation_errors_total", "Calls into plugins that failed, by kind.", "plugin", "export", "kind"),
+		fuel:             counter("fuel_total", "Fuel that calls into plugins used, in units: about as many additions.", "plugin", "export"),
 		hostCalls:        counter("host_calls_total", "Calls of host functions.", "plugin", "function"),
 		jobs:             counter("jobs_total", "Runs of jobs by how they ended.", "kind", "outcome"),
 		egress:           counter("egress_requests_total", "Requests sent out, by status or by why there was none.", "plugin", "code"),
@@ -68,7 +70,7 @@ func NewMetrics(backlog func() (queued int, oldest time.Duration)) *Metrics {
 		requests:     counter("http_requests_total", "HTTP requests by application, route and status.", "app", "route", "code"),
 		streams:      prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "patchbay", Name: "event_streams", Help: "Open event streams."}),
 	}
-	m.registry.MustRegister(m.deliveries, m.deliverySeconds, m.invocations, m.invocationErrors, m.hostCalls, m.jobs, m.egress,
+	m.registry.MustRegister(m.deliveries, m.deliverySeconds, m.invocations, m.invocationErrors, m.fuel, m.hostCalls, m.jobs, m.egress,
 		m.egressSeconds, m.commitSeconds, m.commitGroup, m.pluginStates, m.requests, m.streams,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &jobsCollector{backlog})
 	return m
@@ -100,9 +102,10 @@ func (m *Metrics) Delivery(plugin, outcome string, took time.Duration) {
 }
 
 // Invocation counts a call into a plugin; failure is empty if it worked.
-func (m *Metrics) Invocation(plugin string, export contract.Export, took time.Duration, failure string) {
+func (m *Metrics) Invocation(plugin string, export contract.Export, took time.Duration, fuel int64, failure string) {
 	plugin = m.plugin(plugin)
 	m.invocations.WithLabelValues(plugin, string(export)).Observe(took.Seconds())
+	m.fuel.WithLabelValues(plugin, string(export)).Add(float64(max(0, fuel)))
 	if failure != "" {
 		m.invocationErrors.WithLabelValues(plugin, string(export), failure).Inc()
 	}

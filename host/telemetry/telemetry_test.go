@@ -55,7 +55,7 @@ func scrape(t *testing.T, m *telemetry.Metrics) string {
 func TestMetricsSayWhatHappened(t *testing.T) {
 	m := telemetry.NewMetrics(func() (int, time.Duration) { return 3, 90 * time.Second })
 	m.Delivery("elma365", "accepted", time.Millisecond)
-	m.Invocation("elma365", contract.ExportReceive, time.Millisecond, "trap")
+	m.Invocation("elma365", contract.ExportReceive, time.Millisecond, 1234, "trap")
 	m.HostCall("elma365", contract.HostKVGet)
 	m.Job(domain.JobCommand, "done")
 	m.Egress("elma365", 200, "", time.Millisecond)
@@ -68,6 +68,7 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 	for _, want := range []string{
 		`patchbay_deliveries_total{outcome="accepted",plugin="elma365"} 1`,
 		`patchbay_invocation_errors_total{export="receive",kind="trap",plugin="elma365"} 1`,
+		`patchbay_fuel_total{export="receive",plugin="elma365"} 1234`,
 		`patchbay_host_calls_total{function="kv_get",plugin="elma365"} 1`,
 		`patchbay_jobs_total{kind="command",outcome="done"} 1`,
 		`patchbay_egress_requests_total{code="200",plugin="elma365"} 1`,
