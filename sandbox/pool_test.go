@@ -134,14 +134,22 @@ func TestSweepingKeepsWhatWasNeededAtATime(t *testing.T) {
 		for sweep, want := range []int{5, 1, 1} {
 			time.Sleep(sweepEvery)
 			synctest.Wait()
-			if len(keeper.idle) != want {
-				t.Errorf("after sweep %d %d instances are kept, want %d", sweep+1, len(keeper.idle), want)
+			if kept := idle(keeper); kept != want {
+				t.Errorf("after sweep %d %d instances are kept, want %d", sweep+1, kept, want)
 			}
 		}
+		e.pool.mu.Lock()
+		defer e.pool.mu.Unlock()
 		if want := keeper.idle[0].idleBytes(); e.pool.used != want {
 			t.Errorf("%d bytes are counted, want %d", e.pool.used, want)
 		}
 	})
+}
+
+func idle(k *keeper) int {
+	k.pool.mu.Lock()
+	defer k.pool.mu.Unlock()
+	return len(k.idle)
 }
 
 func TestClosingAPluginLeavesNothing(t *testing.T) {
