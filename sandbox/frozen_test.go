@@ -14,21 +14,6 @@ import (
 	w "github.com/seed75a60ee1/patchbay/sandbox/internal/wasmtest"
 )
 
-// newEngineWith is newEngine with options.
-func newEngineWith(tb testing.TB, o EngineOptions) *Engine {
-	tb.Helper()
-	e, err := NewEngine(o)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := e.Close(context.Background()); err != nil {
-			tb.Error(err)
-		}
-	})
-	return e
-}
-
 func mustLoad(tb testing.TB, e *Engine, wasm []byte, o LoadOptions) *Plugin {
 	tb.Helper()
 	p, err := e.Load(context.Background(), wasm, o)

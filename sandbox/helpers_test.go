@@ -66,7 +66,12 @@ func buildPlugin(tb testing.TB, dir string) []byte {
 // newEngine shares compiled code with the other tests of this run.
 func newEngine(tb testing.TB) *Engine {
 	tb.Helper()
-	e, err := NewEngine(EngineOptions{CacheDir: filepath.Join(builds.dir, "cache")})
+	return newEngineWith(tb, EngineOptions{CacheDir: filepath.Join(builds.dir, "cache")})
+}
+
+func newEngineWith(tb testing.TB, o EngineOptions) *Engine {
+	tb.Helper()
+	e, err := NewEngine(o)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -79,6 +79,7 @@ func (p *pool) wait(c *call, w *waiter) (*reservation, error) {
 		p.put(w.bytes)
 	default:
 		p.queue.remove(w)
+		p.grant() // it may have stood before one that wants less
 	}
 	if c.parent.Err() != nil {
 		return nil, c.ended()

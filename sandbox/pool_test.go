@@ -212,3 +212,33 @@ func TestAPluginThatComputesDoesNotHoldUpOthers(t *testing.T) {
 }
 
 var garbage string
+
+// TestOneThatGivesUpDoesNotHoldUpTheNext has a call that wants more than there is before
+// one that wants less.
+func TestOneThatGivesUpDoesNotHoldUpTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, p := room(t, 2)
+		large := &w.Module{}
+		large.Memory(2)
+		large.Func("run", ":", "")
+		big := mustLoad(t, e, large.Bytes(), LoadOptions{})
+		release := make(chan struct{})
+		defer close(release)
+		host := map[string]HostFunc{"wait": func(context.Context, []byte) ([]byte, error) {
+			<-release
+			return nil, nil
+		}}
+		go p.Call(context.Background(), Invocation{Export: "run", Host: host, Deadline: time.Hour})
+		synctest.Wait()
+		go big.Call(context.Background(), Invocation{Export: "run", Tenant: "big", Deadline: time.Second})
+		synctest.Wait()
+		began := time.Now()
+		quick := map[string]HostFunc{"wait": func(context.Context, []byte) ([]byte, error) { return nil, nil }}
+		if _, err := p.Call(context.Background(), Invocation{Export: "run", Host: quick, Tenant: "small", Deadline: time.Minute}); err != nil {
+			t.Error(err)
+		}
+		if waited := time.Since(began); waited != time.Second {
+			t.Errorf("it waited for %v, want until the other gave up", waited)
+		}
+	})
+}

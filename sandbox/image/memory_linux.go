@@ -120,8 +120,9 @@ func (s *space) forget(n int) error {
 	return unix.Madvise(s.bytes[:n], unix.MADV_DONTNEED)
 }
 
-// pageRegion and scanArg are struct page_region and struct pm_scan_arg of linux/fs.h.
-type pageRegion struct{ start, end, categories uint64 }
+// pageRegion and scanArg are struct page_region and struct pm_scan_arg of linux/fs.h. What
+// else is known of a region, its categories, was asked for.
+type pageRegion struct{ start, end, _ uint64 }
 
 type scanArg struct {
 	size, flags, start, end, walkEnd, vec, vecLen, maxPages       uint64
