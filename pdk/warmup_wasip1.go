@@ -9,13 +9,14 @@ import "runtime"
 // not used costs nothing.
 const headroom = 4 << 20
 
-// exportWarmUp is called once, before the host freezes the plugin as every call is to
-// find it: after its start, and after the calls that the host made to warm it up.
+// exportWarmUp is called once, after the plugin's start and before the calls with which a
+// host warms it up and freezes it. Collecting garbage after those would take away again
+// what they made ready.
 //
 //go:wasmexport patchbay_warm_up
 func exportWarmUp() {
 	grow()
-	runtime.GC() // what warming up left behind, so that no call has to collect it
+	runtime.GC() // what starting left behind, so that no call has to collect it
 	runtime.GC() // and finish sweeping
 }
 

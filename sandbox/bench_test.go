@@ -18,27 +18,27 @@ type guest func(export string, input []byte) ([]byte, error)
 // a guest of the module, with the same host functions.
 var hosts = []struct {
 	name string
-	make func(b *testing.B, wasm []byte, functions map[string]HostFunc) guest
+	make func(tb testing.TB, wasm []byte, functions map[string]HostFunc) guest
 }{
-	{"patchbay", func(b *testing.B, wasm []byte, functions map[string]HostFunc) guest {
-		return patchbay(benchPlugin(b, wasm, functions), functions)
+	{"patchbay", func(tb testing.TB, wasm []byte, functions map[string]HostFunc) guest {
+		return patchbay(benchPlugin(tb, wasm, functions), functions)
 	}},
-	{"extism-fresh-timeout", func(b *testing.B, wasm []byte, functions map[string]HostFunc) guest {
-		return extismFresh(newReference(b, wasm, functions, 5*time.Second))
+	{"extism-fresh-timeout", func(tb testing.TB, wasm []byte, functions map[string]HostFunc) guest {
+		return extismFresh(newReference(tb, wasm, functions, 5*time.Second))
 	}},
-	{"extism-fresh", func(b *testing.B, wasm []byte, functions map[string]HostFunc) guest {
-		return extismFresh(newReference(b, wasm, functions, 0))
+	{"extism-fresh", func(tb testing.TB, wasm []byte, functions map[string]HostFunc) guest {
+		return extismFresh(newReference(tb, wasm, functions, 0))
 	}},
-	{"patchbay-reused", func(b *testing.B, wasm []byte, functions map[string]HostFunc) guest {
-		p := benchPlugin(b, wasm, functions)
+	{"patchbay-reused", func(tb testing.TB, wasm []byte, functions map[string]HostFunc) guest {
+		p := benchPlugin(tb, wasm, functions)
 		p.source = &oneInstance{from: p.source}
 		return patchbay(p, functions)
 	}},
-	{"extism-reused-timeout", func(b *testing.B, wasm []byte, functions map[string]HostFunc) guest {
-		return extismReused(b, newReference(b, wasm, functions, 5*time.Second))
+	{"extism-reused-timeout", func(tb testing.TB, wasm []byte, functions map[string]HostFunc) guest {
+		return extismReused(tb, newReference(tb, wasm, functions, 5*time.Second))
 	}},
-	{"extism-reused", func(b *testing.B, wasm []byte, functions map[string]HostFunc) guest {
-		return extismReused(b, newReference(b, wasm, functions, 0))
+	{"extism-reused", func(tb testing.TB, wasm []byte, functions map[string]HostFunc) guest {
+		return extismReused(tb, newReference(tb, wasm, functions, 0))
 	}},
 }
 
@@ -69,12 +69,12 @@ func (o *oneInstance) close() {
 	o.from.close()
 }
 
-func benchPlugin(b *testing.B, wasm []byte, functions map[string]HostFunc) *Plugin {
+func benchPlugin(tb testing.TB, wasm []byte, functions map[string]HostFunc) *Plugin {
 	var names []string
 	for name := range functions {
 		names = append(names, name)
 	}
-	return load(b, wasm, LoadOptions{HostFunctions: names, Limits: Limits{HostCalls: 1 << 30, Deadline: time.Hour}})
+	return load(tb, wasm, LoadOptions{HostFunctions: names, Limits: Limits{HostCalls: 1 << 30, Deadline: time.Hour}})
 }
 
 func patchbay(p *Plugin, functions map[string]HostFunc) guest {
@@ -99,10 +99,10 @@ func extismFresh(p *extism.CompiledPlugin) guest {
 	}
 }
 
-func extismReused(b *testing.B, p *extism.CompiledPlugin) guest {
+func extismReused(tb testing.TB, p *extism.CompiledPlugin) guest {
 	i, err := p.Instance(context.Background(), extism.PluginInstanceConfig{})
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	return func(export string, input []byte) ([]byte, error) {
 		_, output, err := i.Call(export, input)
@@ -122,10 +122,11 @@ func sideBySide(b *testing.B, dir string, functions map[string]HostFunc, run fun
 	}
 }
 
-func mustCall(b *testing.B, g guest, export string, input []byte) []byte {
+func mustCall(tb testing.TB, g guest, export string, input []byte) []byte {
+	tb.Helper()
 	output, err := g(export, input)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	return output
 }

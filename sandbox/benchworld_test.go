@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ type benchWorld struct {
 	tb   testing.TB
 	dir  string
 	body []byte
+	mu   sync.Mutex // of kv: calls may run side by side
 	kv   map[string]string
 }
 
@@ -37,7 +39,9 @@ func (w *benchWorld) functions() map[string]HostFunc {
 		if err := json.Unmarshal(args, &get); err != nil {
 			return nil, err
 		}
+		w.mu.Lock()
 		value, found := w.kv[get.Key]
+		w.mu.Unlock()
 		return json.Marshal(contract.KVGetResult{Found: found, Value: value, Version: 1})
 	}
 	all[string(contract.HostKVPut)] = func(_ context.Context, args []byte) ([]byte, error) {
@@ -45,7 +49,9 @@ func (w *benchWorld) functions() map[string]HostFunc {
 		if err := json.Unmarshal(args, &put); err != nil {
 			return nil, err
 		}
+		w.mu.Lock()
 		w.kv[put.Key] = put.Value
+		w.mu.Unlock()
 		return []byte("{}"), nil
 	}
 	return all
@@ -76,11 +82,11 @@ func (w *benchWorld) delivery(file string) []byte {
 
 // connect makes the connection and a chat known, and checks that a message then is an
 // event.
-func (w *benchWorld) connect(b *testing.B, g guest) {
+func (w *benchWorld) connect(tb testing.TB, g guest) {
 	clear(w.kv)
 	w.kv["chat/tg-553201"] = `{"title":"Dana Petrova","user":"tg-user-553201"}`
-	mustCall(b, g, "receive", w.delivery("connect.json"))
-	if got := mustCall(b, g, "receive", w.delivery("message.json")); !strings.Contains(string(got), "message.created") {
-		b.Fatalf("a message came to %s", got)
+	mustCall(tb, g, "receive", w.delivery("connect.json"))
+	if got := mustCall(tb, g, "receive", w.delivery("message.json")); !strings.Contains(string(got), "message.created") {
+		tb.Fatalf("a message came to %s", got)
 	}
 }

@@ -118,7 +118,7 @@ type LoadOptions struct {
 	// HostFunctions are the imports of [contract.ImportModule] that it may have. Any
 	// other is refused.
 	HostFunctions []string
-	// WarmUp gives calls to make, in order, before the plugin is frozen, so that what a
+	// WarmUp gives calls to make, in order and twice over, before the plugin is frozen, so that what a
 	// language makes at first use is there for every call: it can halve what a call takes.
 	// What they leave behind is how every call begins, so they hold nothing of a tenant's,
 	// and are the same wherever the plugin is loaded. [OwnRecordings] gives a vendor's own

@@ -192,7 +192,7 @@ func TestWarmingUpIsHowEveryCallBegins(t *testing.T) {
 		why    string
 	}{
 		"none":              {nil, 1, ""},
-		"two calls":         {[]Invocation{{Export: "run"}, {Export: "run"}}, 3, ""},
+		"two calls":         {[]Invocation{{Export: "run"}, {Export: "run"}}, 5, ""},
 		"one that crashes":  {[]Invocation{{Export: "run"}, {Export: "bad"}}, 1, "unreachable"},
 		"one there is none": {[]Invocation{{Export: "gone"}}, 1, "no such export"},
 	} {

@@ -15,7 +15,7 @@ var ErrBusy = errors.New("all memory for plugins is in use")
 // What an instance takes beside its memory, about: what wazero keeps for each, for each
 // global, and for each entry of a table.
 const (
-	instanceBytes = 96 << 10
+	instanceBytes = 128 << 10
 	globalBytes   = 96
 	entryBytes    = 8
 )

@@ -154,12 +154,16 @@ func (f *function) take(c *binary.Cursor) {
 			f.edits = append(f.edits, edit{at: c.Start, until: c.Start, what: leaveFrame})
 		}
 		f.enter(c.End, region{parent: f.now})
-	case binary.OpTableSet, binary.OpDataDrop, binary.OpElemDrop:
+	case binary.OpTableSet, binary.OpElemDrop:
 		f.w.lasting(c.Op, f.index)
+	case binary.OpDataDrop:
+		f.w.lasting(c.Op, f.index)
+		f.w.usesData = true
 	case binary.OpTableGrow, binary.OpTableFill, binary.OpTableCopy, binary.OpTableInit:
 		f.w.lasting(c.Op, f.index)
 		fallthrough
 	case binary.OpMemoryGrow, binary.OpMemoryCopy, binary.OpMemoryFill, binary.OpMemoryInit:
+		f.w.usesData = f.w.usesData || c.Op == binary.OpMemoryInit
 		f.lengths = true
 		f.edits = append(f.edits, edit{at: c.Start, until: c.Start, what: chargeLength, arg: int(c.Op)})
 	}

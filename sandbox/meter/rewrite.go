@@ -96,8 +96,11 @@ func Rewrite(m *binary.Module, o Options) (*Module, error) {
 	if len(m.Tables) > 0 || w.ownTable {
 		payloads[binary.SectionTable] = tables(m, o.TableEntries, w.ownTable)
 	}
-	if len(m.Data) > 0 {
-		out.Data, payloads[binary.SectionData] = DataOf(m), data(m)
+	out.Data = DataOf(m)
+	if payloads[binary.SectionData] = nil; w.usesData {
+		payloads[binary.SectionData] = data(m)
+	} else {
+		payloads[binary.SectionDataCount] = nil
 	}
 	out.Wasm = m.Rebuild(payloads)
 	return out, nil
@@ -280,7 +283,9 @@ func DataOf(m *binary.Module) []Data {
 	return all
 }
 
-// data is the data section without what the host writes. A segment that is written at
+// data is the data section without what the host writes, for code that names segments:
+// without such code there is none, since an engine keeps something of each for every
+// instance, and Go's linker makes 40,000. A segment that is written at
 // instantiation is empty for the code from then on, so that an empty one takes its place.
 func data(m *binary.Module) []byte {
 	const passive = 1

@@ -45,6 +45,7 @@ type writer struct {
 	ownTable    bool   // for a module without memory: an empty table
 	types       *types
 
+	usesData bool // some code names a data segment
 	// startDeclared reports whether code may refer to the start function.
 	startDeclared func() bool
 
