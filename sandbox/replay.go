@@ -169,11 +169,15 @@ func compareReplay(want, got *recording.Recording) *recording.Divergence {
 	return recording.Compare(want, got)
 }
 
-// mostWarmUps is how many recordings a plugin is warmed up with.
-const mostWarmUps = 16
+// mostWarmUps is how many recordings a plugin is warmed up with, and warmUpFuel what each
+// may need: a host does it at every start.
+const (
+	mostWarmUps = 16
+	warmUpFuel  = 20_000_000
+)
 
 // OwnRecordings is a [LoadOptions.WarmUp] that replays the recordings which the plugin
-// carries inside, those that ended well.
+// carries inside, those that ended well and are short.
 func OwnRecordings(s *Spec) []Invocation {
 	section, _ := s.CustomSection(recording.Section)
 	corpus, err := recording.DecodeCorpus(section)
@@ -183,14 +187,14 @@ func OwnRecordings(s *Spec) []Invocation {
 	var calls []Invocation
 	for _, entry := range corpus {
 		r := entry.Recording
-		if r.Incomplete != "" || r.Outcome.Failure != nil || len(calls) == mostWarmUps {
+		if r.Incomplete != "" || r.Outcome.Failure != nil || r.Fuel > warmUpFuel || len(calls) == mostWarmUps {
 			continue
 		}
 		player, host := recording.NewPlayer(r), map[string]HostFunc{}
 		for _, name := range s.HostFunctions() {
 			host[name] = func(_ context.Context, args []byte) ([]byte, error) { return player.Call(name, args) }
 		}
-		calls = append(calls, Invocation{Export: r.Export, Input: r.Input, Host: host, Config: r.Config, Now: r.Now, Seed: r.Seed, Fuel: corpusFuel})
+		calls = append(calls, Invocation{Export: r.Export, Input: r.Input, Host: host, Config: r.Config, Now: r.Now, Seed: r.Seed, Fuel: 2 * warmUpFuel})
 	}
 	return calls
 }
