@@ -67,6 +67,8 @@ func (e *Trap) Error() string { return fmt.Sprintf("%s trapped: %s", e.Export, e
 type LimitError struct {
 	// Limit is "fuel", "stack_bytes", "deadline", in milliseconds, "output_bytes",
 	// "block_bytes", "blocks" or "host_calls".
+	// Used is what was wanted when the limit was met; of the stack it is only known to be more
+	// than Allowed.
 	Limit         string
 	Allowed, Used int64
 	// Err is what came of it: [context.DeadlineExceeded] for the deadline, perhaps a

@@ -48,12 +48,13 @@ type frozenInstances struct {
 }
 
 // freeze starts the plugin and keeps what it is then, or says why that cannot be. If it
-// cannot be warmed up it is frozen as it starts.
-func (p *Plugin) freeze(ctx context.Context, calls []Invocation) {
+// cannot be warmed up it is frozen as it starts. The error is for what another time would
+// not fail: then the plugin is not to be what it is by chance for as long as it runs.
+func (p *Plugin) freeze(ctx context.Context, calls []Invocation) error {
 	p.source = p.fresh
 	if reasons := p.metered.Unrestorable; len(reasons) > 0 {
 		p.frozen.Why = strings.Join(reasons, "; ")
-		return
+		return nil
 	}
 	var prepare []Invocation
 	if t := p.spec.exportType(warmUpExport); t == "() -> ()" || t == "() -> i32" {
@@ -61,16 +62,21 @@ func (p *Plugin) freeze(ctx context.Context, calls []Invocation) {
 	}
 	prepare = append(prepare, calls...)
 	f, err := p.freezeAfter(ctx, prepare)
-	if err != nil {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrBusy) {
 		p.frozen = ImageInfo{Why: clip(err.Error(), p.limits.MessageBytes)}
-		if len(prepare) > 0 {
-			f, _ = p.freezeAfter(ctx, nil)
+		if len(prepare) == 0 {
+			return nil
+		}
+		if f, err = p.freezeAfter(ctx, nil); err != nil && ctx.Err() == nil && !errors.Is(err, ErrBusy) {
+			return nil
 		}
 	}
-	if f != nil {
-		f.keeper = p.engine.pool.newKeeper()
-		p.source = f
+	if err != nil {
+		return fmt.Errorf("start plugin %s: %w", p.spec.Digest, err)
 	}
+	f.keeper = p.engine.pool.newKeeper()
+	p.source = f
+	return nil
 }
 
 // freezeAfter starts an instance, makes some calls, and freezes it. While it starts its
@@ -167,7 +173,7 @@ func (f *frozenInstances) acquire(c *call) (*instance, error) {
 		}
 	}
 	if i.memory != nil {
-		i.memory.Guard(c.guard(reserved, f.bytes()))
+		i.memory.Guard(c.guard(reserved, 0)) // it is as large as the image already
 	}
 	c.begin(i)
 	if err := f.seed(c, i); err != nil {

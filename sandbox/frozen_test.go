@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -153,8 +154,17 @@ func TestGoGeneratorsAreFoundAndSeeded(t *testing.T) {
 	if fmt.Sprint(found) != "[0 4096 8000]" {
 		t.Fatalf("found %v", found)
 	}
+	w := starting([32]byte{9})
+	found[0].seed(memory, &w)
+	want := starting([32]byte{9})
+	var next [32]byte
+	want.fill(next[:])
+	words, numbers := memory[generatorKept*8:generatorSeed], memory[generatorIndex:generatorBytes]
+	if !bytes.Equal(words, next[:]) || !bytes.Equal(numbers, []byte{28, 0, 0, 0, 28, 0, 0, 0, 12, 0, 0, 0}) {
+		t.Errorf("seeded, it begins anew from %x with %v, want %x", words, numbers, next)
+	}
 	memory[4096]++
-	if got := findGenerators(memory); len(got) != 2 {
+	if got := findGenerators(memory); len(got) != 1 {
 		t.Errorf("words that do not come from the seed are taken for a generator: %v", got)
 	}
 }

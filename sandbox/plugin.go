@@ -96,8 +96,7 @@ func (p *Plugin) prepare(ctx context.Context, known *meter.Module, warmUp func(*
 		// ELMA365: 43 pages to set back after a webhook instead of 59, a tenth less time.
 		calls = append(warmUp(p.spec), warmUp(p.spec)...)
 	}
-	p.freeze(ctx, calls)
-	return nil
+	return p.freeze(ctx, calls)
 }
 
 func (p *Plugin) compile(ctx context.Context) (err error) {

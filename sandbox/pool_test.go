@@ -116,6 +116,52 @@ func TestMemoryThatOthersHoldCannotBeGrownInto(t *testing.T) {
 	}
 }
 
+// TestAllThatMemoryGrowsByIsCounted has an instance grow by less than it began with.
+func TestAllThatMemoryGrowsByIsCounted(t *testing.T) {
+	m := &w.Module{}
+	f := m.Import("extism:host/user", "look", "I:I")
+	m.Memory(4)
+	m.Func("run", ":", "", w.I32Const(3), w.MemoryGrow, w.Drop, w.I64Const(0), w.Call(f), w.Drop)
+	e := newEngineWith(t, EngineOptions{})
+	p := mustLoad(t, e, m.Bytes(), LoadOptions{HostFunctions: []string{"look"}})
+	var used int64
+	host := map[string]HostFunc{"look": func(context.Context, []byte) ([]byte, error) {
+		e.pool.mu.Lock()
+		defer e.pool.mu.Unlock()
+		used = e.pool.used
+		return nil, nil
+	}}
+	output(t, p, Invocation{Export: "run", Host: host})
+	if want := 7*pageBytes + p.besides; used != want {
+		t.Errorf("%d bytes were counted while it ran, want %d", used, want)
+	}
+	if e.pool.used != 0 {
+		t.Errorf("%d bytes are counted after it, and it was thrown away", e.pool.used)
+	}
+}
+
+// TestAPluginIsNotSlowForEverBecauseAllMemoryWasInUse is loaded while there is none.
+func TestAPluginIsNotSlowForEverBecauseAllMemoryWasInUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, p := room(t, 1)
+		release := make(chan struct{})
+		host := map[string]HostFunc{"wait": func(context.Context, []byte) ([]byte, error) {
+			<-release
+			return nil, nil
+		}}
+		go p.Call(context.Background(), Invocation{Export: "run", Host: host, Deadline: time.Hour})
+		synctest.Wait()
+		if _, err := e.Load(context.Background(), waiting(), LoadOptions{HostFunctions: []string{"wait"}}); !errors.Is(err, ErrBusy) {
+			t.Errorf("got %v, want ErrBusy", err)
+		}
+		close(release)
+		synctest.Wait()
+		if again := mustLoad(t, e, waiting(), LoadOptions{HostFunctions: []string{"wait"}}); !again.Image().Frozen {
+			t.Errorf("the image is %+v", again.Image())
+		}
+	})
+}
+
 func TestSweepingKeepsWhatWasNeededAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, p := room(t, 10)

@@ -3,6 +3,8 @@ package kernel
 import (
 	"bytes"
 	"fmt"
+
+	"github.com/seed75a60ee1/patchbay/sandbox/meter"
 )
 
 // Level is how much a log line matters, numbered as Extism does.
@@ -88,7 +90,7 @@ func (k *Kernel) Consulted() bool { return k.consulted }
 
 // Moving n bytes costs n/bytesMoved units of fuel, and allocating them n/bytesMade.
 const (
-	bytesMoved = 8
+	bytesMoved = meter.BytesPerUnit
 	bytesMade  = 2
 )
 
