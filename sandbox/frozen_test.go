@@ -189,6 +189,38 @@ func TestAnInstanceIsThrownAwayWhenItCannotBeSetBack(t *testing.T) {
 	}
 }
 
+// TestAnIdleInstanceKeepsNothingOfACall has one call that goes deep and comes back, and one
+// that does not.
+func TestAnIdleInstanceKeepsNothingOfACall(t *testing.T) {
+	m := &w.Module{}
+	m.Memory(1)
+	m.Global(0)
+	m.Func("shallow", ":", "")
+	m.Func("deep", ":", "", w.GlobalGet(0), w.I64Const(1), w.I64Add, w.GlobalSet(0),
+		w.GlobalGet(0), w.I64Const(20_000), []byte{0x53, 0x04, 0x40}, w.Call(1), w.End)
+	e := newEngineWith(t, EngineOptions{})
+	keeper := mustCallAll(t, mustLoad(t, e, m.Bytes(), LoadOptions{}), "shallow")
+	if n := len(keeper.idle[0].functions); n != 1 {
+		t.Errorf("%d functions are kept after a shallow call, want its stack to be used again", n)
+	}
+	keeper = mustCallAll(t, mustLoad(t, e, m.Bytes(), LoadOptions{}), "shallow", "deep")
+	if n := len(keeper.idle[0].functions); n != 0 {
+		t.Errorf("%d functions are kept after a deep call, and with them its stack", n)
+	}
+	before := e.pool.used
+	if keeper.idle[0].memory.Reallocate(2*pageBytes) == nil || e.pool.used != before {
+		t.Errorf("an idle instance still asks for its last call: %d bytes are counted, and %d before", e.pool.used, before)
+	}
+}
+
+// mustCallAll calls exports one after the other, and returns who keeps the instance.
+func mustCallAll(t *testing.T, p *Plugin, exports ...string) *keeper {
+	for _, export := range exports {
+		output(t, p, Invocation{Export: export})
+	}
+	return p.source.(*frozenInstances).keeper
+}
+
 func TestWarmingUpIsHowEveryCallBegins(t *testing.T) {
 	count := w.Code(w.GlobalGet(0), w.I64Const(1), w.I64Add, w.GlobalSet(0), w.GlobalGet(0), w.Wrap)
 	m := &w.Module{}

@@ -244,6 +244,24 @@ func TestAWriteOfAMillionPiecesIsRefused(t *testing.T) {
 	}
 }
 
+func TestWhatWorksByACountIsChargedByIt(t *testing.T) {
+	m := &w.Module{}
+	write := m.Import("wasi_snapshot_preview1", "fd_write", "iiii:i")
+	poll := m.Import("wasi_snapshot_preview1", "poll_oneoff", "iiii:i")
+	get := m.Import("wasi_snapshot_preview1", "random_get", "ii:i")
+	m.Memory(2)
+	m.Func("fd_write", ":i", "", w.I32Const(1), w.I32Const(0), w.I32Const(1024), w.I32Const(1<<16), w.Call(write))
+	m.Func("poll_oneoff", ":i", "", w.I32Const(0), w.I32Const(1<<16), w.I32Const(1024), w.I32Const(8), w.Call(poll))
+	m.Func("random_get", ":i", "", w.I32Const(0), w.I32Const(10_000), w.Call(get))
+	p := load(t, m.Bytes(), LoadOptions{})
+	for export, least := range map[string]int64{"fd_write": 1024 * unitsPerVector, "poll_oneoff": 1024 * unitsPerPoll, "random_get": 10_000} {
+		result, err := p.Call(context.Background(), Invocation{Export: export})
+		if err != nil || result.Fuel < least || result.Fuel > least+200 {
+			t.Errorf("%s used %d units, want %d and a call's: %v", export, result.Fuel, least, err)
+		}
+	}
+}
+
 func TestForgedHandlesAreHarmlessAndToldOf(t *testing.T) {
 	m := &w.Module{}
 	store, load64 := m.Import("extism:host/env", "store_u64", "II:"), m.Import("extism:host/env", "load_u64", "I:I")

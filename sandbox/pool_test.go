@@ -217,7 +217,7 @@ func TestClosingAPluginLeavesNothing(t *testing.T) {
 // TestTimeEndsWhatComputes has a loop that no limit ends but the deadline, and a caller
 // who goes away.
 func TestTimeEndsWhatComputes(t *testing.T) {
-	p := load(t, run(forever), LoadOptions{Limits: Limits{Fuel: 1 << 60}})
+	p := load(t, run(forever), LoadOptions{Limits: Limits{Fuel: 1 << 60, Deadline: 24 * time.Hour}})
 	_, err := p.Call(context.Background(), Invocation{Export: "run", Deadline: 30 * time.Millisecond})
 	wantLimit(t, err, "deadline")
 	if !errors.Is(err, context.DeadlineExceeded) {
