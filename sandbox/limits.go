@@ -48,6 +48,9 @@ type Limits struct {
 	MessageBytes int
 }
 
+// DefaultFuel is [Limits.Fuel] where nothing else is said.
+const DefaultFuel = 4_000_000_000
+
 // maxBlocks keeps a handle below 2^53: JavaScript's PDK counts in floating point.
 const maxBlocks = 1 << 20
 
@@ -58,7 +61,7 @@ func (l Limits) withDefaults() (Limits, error) {
 		limit("ModuleBytes", &l.ModuleBytes, 32<<20, 1<<30),
 		limit("MemoryPages", &l.MemoryPages, 512, 1<<16),
 		limit("TableEntries", &l.TableEntries, 1<<16, 1<<24),
-		limit("Fuel", &l.Fuel, 4_000_000_000, 1<<60),
+		limit("Fuel", &l.Fuel, DefaultFuel, 1<<60),
 		limit("StackBytes", &l.StackBytes, 32<<20, 1<<32),
 		limit("Uses", &l.Uses, 10_000, 1<<30),
 		limit("Deadline", &l.Deadline, 5*time.Second, 24*time.Hour),

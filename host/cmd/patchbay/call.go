@@ -49,7 +49,8 @@ func (c *pluginCall) Run(ctx context.Context, s *session) error {
 	if c.Reference {
 		r, callErr = callReference(ctx, s, wasm, inv)
 	} else {
-		r, callErr = callSandbox(ctx, wasm, inv, sandbox.Limits{Fuel: c.Fuel})
+		inv.Fuel = c.Fuel
+		r, callErr = callSandbox(ctx, wasm, inv, sandbox.Limits{Fuel: max(c.Fuel, sandbox.DefaultFuel)})
 	}
 	if r == nil {
 		return c.explain(wasm, callErr)

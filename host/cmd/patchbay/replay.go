@@ -80,7 +80,7 @@ func (c *pluginReplay) one(ctx context.Context, load loader, file string) (repla
 	if err != nil {
 		return replayed{}, err
 	}
-	p, err := load(ctx, sandbox.Limits{Fuel: r.Limits.Fuel, StackBytes: r.Limits.StackBytes, Deadline: replayDeadline})
+	p, err := load(ctx, sandbox.Limits{Fuel: max(r.Limits.Fuel, sandbox.DefaultFuel), StackBytes: r.Limits.StackBytes, Deadline: replayDeadline})
 	if err != nil {
 		return replayed{}, err
 	}
@@ -107,6 +107,7 @@ func resultOf(file string, r *recording.Recording, again *sandbox.Replayed) repl
 func rewrite(ctx context.Context, p *sandbox.Plugin, file string, r *recording.Recording) (replayed, error) {
 	again, _, err := p.Record(ctx, sandbox.Invocation{
 		Export: r.Export, Input: r.Input, Host: answering(answersOf(r)), Config: r.Config, Now: r.Now, Seed: r.Seed,
+		Fuel: r.Limits.Fuel,
 	})
 	if missing := new(unanswered); again == nil || errors.As(err, &missing) {
 		return replayed{}, err
