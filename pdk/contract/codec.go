@@ -58,10 +58,13 @@ var scratches = sync.Pool{New: func() any { return new([]byte) }}
 // [*SyntaxError]; v is then half filled, and of no use. The texts in v share one copy of
 // the document, which lives as long as any of them.
 func Unmarshal(data []byte, v Decodable) error {
-	if err := verify(data); err != nil {
-		return err
+	doc := string(data)
+	if !certainlyValid(doc) {
+		if err := verify(data); err != nil {
+			return err
+		}
 	}
-	return walked(string(data), v)
+	return walked(doc, v)
 }
 
 // verify has the tokenizer read the whole of data.

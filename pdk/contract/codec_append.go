@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/seed75a60ee1/patchbay/pdk/internal/words"
 )
 
 // appendName begins a member: name is quoted and has its colon.
@@ -31,8 +33,14 @@ func appendString(dst []byte, s string) []byte {
 // isPlain tells that s is ASCII and needs no escape, as nearly every text does; copying
 // one whole is much cheaper than the tokenizer's walk from rune to rune.
 func isPlain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+	at := 0
+	for ; at+words.Bytes <= len(s); at += words.Bytes {
+		if words.Plain(words.At(s, at)) < words.Bytes {
+			return false
+		}
+	}
+	for ; at < len(s); at++ {
+		if c := s[at]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
 			return false
 		}
 	}

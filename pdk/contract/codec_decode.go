@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/seed75a60ee1/patchbay/pdk/internal/words"
 )
 
 // reader walks one JSON value that the tokenizer found valid, so it looks for types, not
@@ -64,32 +66,72 @@ func (r *reader) name() (name string, more bool) {
 // quoted reads the string that begins here.
 func (r *reader) quoted() string {
 	start := r.at
-	escaped := r.skipQuoted()
-	if escaped {
-		text, _ := jsontext.AppendUnquote(nil, r.doc[start:r.at]) // the tokenizer checked it
-		return string(text)
+	if r.skipQuoted() {
+		return unquote(r.doc[start:r.at])
 	}
 	return r.doc[start+1 : r.at-1]
 }
 
-// skipQuoted reads over the string that begins here, and tells whether it has an escape.
-// Nearly none has, and IndexByte looks at eight bytes at once also in a guest.
-func (r *reader) skipQuoted() (escaped bool) {
-	start := r.at + 1
-	length := strings.IndexByte(r.doc[start:], '"')
-	if strings.IndexByte(r.doc[start:start+length], '\\') < 0 {
-		r.at = start + length + 1
-		return false
-	}
-	i := start
-	for r.doc[i] != '"' {
-		if r.doc[i] == '\\' {
-			i++
+// unquote returns what a string with escapes means. The tokenizer checked it.
+func unquote(quoted string) string {
+	var b strings.Builder
+	rest := quoted[1 : len(quoted)-1]
+	b.Grow(len(rest))
+	for {
+		plain := strings.IndexByte(rest, '\\')
+		if plain < 0 {
+			b.WriteString(rest)
+			return b.String()
 		}
-		i++
+		if rest[plain+1] == 'u' { // rare
+			text, _ := jsontext.AppendUnquote(nil, quoted)
+			return string(text)
+		}
+		b.WriteString(rest[:plain])
+		b.WriteByte(unescaped(rest[plain+1]))
+		rest = rest[plain+2:]
 	}
-	r.at = i + 1
-	return true
+}
+
+// unescaped is the character of an escape of one letter.
+func unescaped(letter byte) byte {
+	switch letter {
+	case 'b':
+		return '\b'
+	case 'f':
+		return '\f'
+	case 'n':
+		return '\n'
+	case 'r':
+		return '\r'
+	case 't':
+		return '\t'
+	}
+	return letter
+}
+
+// skipQuoted reads over the string that begins here, and tells whether it has an escape.
+func (r *reader) skipQuoted() (escaped bool) {
+	doc, at := r.doc, r.at+1
+	for {
+		for at+words.Bytes <= len(doc) {
+			n := words.Plain(words.At(doc, at))
+			at += n
+			if n < words.Bytes {
+				break
+			}
+		}
+		switch doc[at] {
+		case '"':
+			r.at = at + 1
+			return escaped
+		case '\\':
+			escaped = true
+			at += 2
+		default:
+			at++
+		}
+	}
 }
 
 // skip reads over the next value.
@@ -116,10 +158,10 @@ func (r *reader) skip() {
 // literal reads the number, true, false or null that begins here.
 func (r *reader) literal() string {
 	start := r.at
-	if length := strings.IndexAny(r.doc[start:], ",]} \t\r\n"); length >= 0 {
-		r.at += length
-	} else {
-		r.at = len(r.doc)
+	for ; r.at < len(r.doc); r.at++ {
+		if c := r.doc[r.at]; c == ',' || c == ']' || c == '}' || c <= ' ' {
+			break
+		}
 	}
 	return r.doc[start:r.at]
 }

@@ -1393,6 +1393,9 @@ func (v *HostError) AppendJSON(dst []byte) []byte {
 	if v.Certain {
 		dst = appendBool(appendName(dst, `"certain":`), v.Certain)
 	}
+	if v.RetryAfterMillis != 0 {
+		dst = appendInt(appendName(dst, `"retry_after_millis":`), v.RetryAfterMillis)
+	}
 	return append(dst, '}')
 }
 
@@ -1416,6 +1419,8 @@ func (v *HostError) walk(r *reader) error {
 			err = decodeString(r, &v.Message)
 		case "certain":
 			err = decodeBool(r, &v.Certain)
+		case "retry_after_millis":
+			err = decodeInt(r, &v.RetryAfterMillis)
 		default:
 			r.skip()
 		}

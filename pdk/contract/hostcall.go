@@ -11,6 +11,10 @@ type HostError struct {
 	Message string `json:"message,omitempty"`
 	// Certain tells that nothing happened. If false, the effect may have taken place.
 	Certain bool `json:"certain,omitempty"`
+	// RetryAfterMillis is set if it is known how long it will stay so, in milliseconds: a
+	// destination that failed again and again is left alone for a while. The host counts no
+	// attempt for a command that fails with class retry because of that.
+	RetryAfterMillis int64 `json:"retry_after_millis,omitempty"`
 }
 
 // The codes of a [HostError].

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/internal/words"
 )
 
 // Limits bound a document. Zero means the default.
@@ -124,7 +125,7 @@ func (d *document) count(i int) int {
 // JSON, the parser looks ahead without asking whether the text ends.
 func padded(body []byte) string {
 	var b strings.Builder
-	b.Grow(len(body) + wordBytes)
+	b.Grow(len(body) + words.Bytes)
 	b.Write(body)
 	b.WriteString("\x00\x00\x00\x00\x00\x00\x00\x00")
 	return b.String()

@@ -1,10 +1,11 @@
 package payload
 
 import (
-	"math/bits"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/seed75a60ee1/patchbay/pdk/internal/words"
 )
 
 // scanBare returns where the number, true, false or null ends that begins with c.
@@ -98,28 +99,13 @@ func (p *parser) noDigit(at int) int {
 	return 0
 }
 
-// A word is eight bytes of the text that are looked at together, lowest first.
-const (
-	wordBytes = 8
-	each      = 0x0101010101010101
-	highBits  = 0x80 * each
-)
-
-// plainBytes counts the bytes at the start of a word that stand in a text for themselves:
-// ASCII without control characters, quotation marks and backslashes.
-func plainBytes(w uint64) int {
-	// A borrow can only make a byte look odd that comes after one that is.
-	control, quote, backslash := w-' '*each, (w^'"'*each)-each, (w^'\\'*each)-each
-	return bits.TrailingZeros64((w|control|quote|backslash)&highBits) / 8
-}
-
 // scanText returns where the text ends that begins here, and whether it has an escape.
 func (p *parser) scanText() (end int, escaped bool) {
 	text, at := p.text, p.at+1
 	for {
-		n := plainBytes(word(text, at))
+		n := words.Plain(words.At(text, at))
 		at += n
-		if n == wordBytes {
+		if n == words.Bytes {
 			continue
 		}
 		switch c := text[at]; {
