@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxURLBytes bounds a URL that the platform names.
@@ -21,7 +22,7 @@ var (
 func origin(url string) (string, bool) {
 	const scheme = "https://"
 	authority, ok := strings.CutPrefix(url, scheme)
-	if !ok || len(url) > maxURLBytes || strings.IndexFunc(url, unfit) >= 0 {
+	if !ok || len(url) > maxURLBytes || hasUnfit(url) {
 		return "", false
 	}
 	if end := strings.IndexAny(authority, "/?#"); end >= 0 {
@@ -38,6 +39,21 @@ func origin(url string) (string, bool) {
 		return scheme + strings.ToLower(host), true
 	}
 	return scheme + strings.ToLower(host) + ":" + port, true
+}
+
+// hasUnfit tells whether a character of a URL is unfit. Nearly all are ASCII, and going
+// from byte to byte costs a guest a tenth of going from rune to rune.
+func hasUnfit(url string) bool {
+	for i := range len(url) {
+		c := url[i]
+		if c >= utf8.RuneSelf {
+			return strings.IndexFunc(url[i:], unfit) >= 0
+		}
+		if unfit(rune(c)) {
+			return true
+		}
+	}
+	return false
 }
 
 // unfit tells whether a character has no place in a URL that we use. Braces would be
