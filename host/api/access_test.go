@@ -57,7 +57,7 @@ func (h *host) operations() []operation {
 func (op operation) target() string {
 	return strings.NewReplacer("{workspace}", "wsp_1", "{connection}", "con_1", "{plugin}", "elma365", "{digest}", "sha256:1",
 		"{token}", "tok_1", "{name}", "token", "{contact}", "+15550100", "{message}", "msg_1", "{command}", "cmd_1",
-		"{delivery}", "dlv_1", "{handle}", "med_1").Replace(op.path)
+		"{delivery}", "dlv_1", "{handle}", "med_1", "{bridge}", "brg_1", "{subscriber}", "sub_1", "{run}", "1").Replace(op.path)
 }
 
 // body is the documented example of the request's body.
@@ -122,6 +122,8 @@ func TestWhatBelongsToAnotherWorkspaceDoesNotExist(t *testing.T) {
 		"/v1/workspaces/wsp_1/connections/con_2", "/v1/workspaces/wsp_1/connections/con_2/messages",
 		"/v1/workspaces/wsp_1/connections/con_2/conversations", "/v1/workspaces/wsp_1/messages/msg_2",
 		"/v1/workspaces/wsp_1/commands/cmd_2", "/v1/workspaces/wsp_1/deliveries/dlv_2", "/v1/workspaces/wsp_1/media/med_2",
+		"/v1/workspaces/wsp_1/bridges/brg_2", "/v1/workspaces/wsp_1/bridges/brg_2/links",
+		"/v1/workspaces/wsp_1/commands/cmd_2/recordings", "/v1/workspaces/wsp_1/deliveries/dlv_2/recordings/1",
 	} {
 		for _, who := range []string{"admin", "operator"} {
 			there := h.do(who, "GET", path, "")

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed75a60ee1/patchbay/host/cloudevents"
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
@@ -32,7 +33,7 @@ func exampleEvent() domain.Event {
 func TestCloudEvent(t *testing.T) {
 	var frame bytes.Buffer
 	before := exampleEvent()
-	if err := appendFrame(&frame, newCloudEvent(before)); err != nil {
+	if err := appendFrame(&frame, cloudevents.New(before)); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join("testdata", "cloudevent.txt")
@@ -53,17 +54,6 @@ func TestCloudEvent(t *testing.T) {
 	}
 }
 
-func TestCloudEventTimes(t *testing.T) {
-	e := exampleEvent()
-	if got := newCloudEvent(e).Time; !got.Equal(e.Data.At) {
-		t.Errorf("the time is %v, want the platform's", got)
-	}
-	e.Data.At, e.Data.Conversation = time.Time{}, nil
-	if got := newCloudEvent(e); !got.Time.Equal(e.CommittedAt) || got.Subject != "" {
-		t.Errorf("got %v, subject %q", got.Time, got.Subject)
-	}
-}
-
 // FuzzAppendFrame checks that no text of a platform's can end a frame early or add a field.
 func FuzzAppendFrame(f *testing.F) {
 	f.Add("hello", "patchbay", "typing")
@@ -73,7 +63,7 @@ func FuzzAppendFrame(f *testing.F) {
 		e.Data.Kind = contract.EventKind(kind)
 		e.Data.Message.Parts[0].Text.Plain, e.Data.Conversation.ID = text, contract.ConversationID(id)
 		var frame bytes.Buffer
-		if err := appendFrame(&frame, newCloudEvent(e)); err != nil {
+		if err := appendFrame(&frame, cloudevents.New(e)); err != nil {
 			t.Fatal(err)
 		}
 		lines := strings.Split(frame.String(), "\n")

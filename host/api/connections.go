@@ -98,7 +98,7 @@ func (s *Server) shownConnection(ctx context.Context, c domain.Connection, err e
 
 func (s *Server) addConnections() {
 	register(s, route{
-		id: "create-connection", method: http.MethodPost, path: connectionsPath, tag: "connections", allow: access(identity.ConnectionWrite), status: http.StatusCreated,
+		id: "create-connection", once: true, method: http.MethodPost, path: connectionsPath, tag: "connections", allow: access(identity.ConnectionWrite), status: http.StatusCreated,
 		summary: "Connect an account", description: "The connection exists when this is answered; its setup on the platform is queued. Read its setup steps next.",
 		example: newConnection{Plugin: "elma365", Name: "Support", Settings: map[string]string{"company_url": "https://acme.elma365.example"}, Secrets: map[string]string{"token": "s3cret"}},
 	}, s.createConnection)
@@ -129,13 +129,13 @@ func (s *Server) addConnections() {
 
 func (s *Server) addConnectionCommands() {
 	register(s, route{
-		id: "check-connection", method: http.MethodPost, path: connectionPath + "/check", tag: "connections", allow: access(identity.ConnectionWrite), status: http.StatusAccepted,
+		id: "check-connection", once: true, method: http.MethodPost, path: connectionPath + "/check", tag: "connections", allow: access(identity.ConnectionWrite), status: http.StatusAccepted,
 		summary: "Check a connection", description: "Queues a question to the platform whether it takes our credentials.",
 	}, func(ctx context.Context, in *InConnection) (*accepted, error) {
 		return acceptedJob(s.opts.Tenant.CheckConnection(ctx, caller(ctx).Actor(), in.Workspace, in.Connection))
 	})
 	register(s, route{
-		id: "lookup-contact", method: http.MethodPost, path: connectionPath + "/contacts/{contact}/lookup", tag: "connections", allow: access(identity.MessageSend), status: http.StatusAccepted,
+		id: "lookup-contact", once: true, method: http.MethodPost, path: connectionPath + "/contacts/{contact}/lookup", tag: "connections", allow: access(identity.MessageSend), status: http.StatusAccepted,
 		summary: "Look a person up", description: "Queues a question to the platform about a person. What it says comes as a contact.updated event.",
 	}, func(ctx context.Context, in *lookup) (*accepted, error) {
 		return acceptedJob(s.opts.Tenant.LookupContact(ctx, caller(ctx).Actor(), in.Workspace, in.Connection, in.Contact))

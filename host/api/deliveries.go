@@ -15,8 +15,10 @@ type Deliveries interface {
 	Deliveries(ctx context.Context, f domain.DeliveryFilter, p domain.Page) (items []domain.Delivery, next string, err error)
 }
 
-// Replayer runs a delivery again.
+// Replayer runs deliveries again.
 type Replayer interface {
+	// ReplayDeliveries replays one page of the failed ones.
+	ReplayDeliveries(ctx context.Context, by domain.Actor, ws contract.WorkspaceID, f domain.DeliveryFilter, p domain.Page) (domain.Bulk, error)
 	ReplayDelivery(ctx context.Context, by domain.Actor, ws contract.WorkspaceID, id contract.DeliveryID, force bool) (domain.Delivery, error)
 }
 

@@ -108,16 +108,22 @@ func (x *exchange) BodyReader() io.Reader { return bytes.NewReader(x.body) }
 // SetReadDeadline does nothing: the body was read within the limits of the listener.
 func (x *exchange) SetReadDeadline(time.Time) error { return nil }
 
-// requestHash tells whether two requests ask for the same: it covers the method, the path
-// and the document, whatever the order and the spelling of its members.
+// requestHash tells whether two requests ask for the same: it covers the method, the path,
+// the query and the document, whatever the order and the spelling of its members.
 func (x *exchange) requestHash() (string, error) {
 	document := jsontext.Value(bytes.Clone(x.body))
-	err := document.Format(jsontext.ReorderRawObjects(true), jsontext.CanonicalizeRawFloats(true), jsontext.CanonicalizeRawInts(false))
-	if err != nil {
-		return "", err
+	if len(document) > 0 {
+		err := document.Format(jsontext.ReorderRawObjects(true), jsontext.CanonicalizeRawFloats(true), jsontext.CanonicalizeRawInts(false))
+		if err != nil {
+			return "", err
+		}
+	}
+	target := x.fiber.Path()
+	if query := x.fiber.Request().URI().QueryString(); len(query) > 0 {
+		target += "?" + string(query)
 	}
 	sum := sha256.New()
-	for _, part := range []string{x.Method(), x.fiber.Path(), string(document)} {
+	for _, part := range []string{x.Method(), target, string(document)} {
 		_, _ = io.WriteString(sum, part+"\n") // a hash never fails
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil

@@ -10,8 +10,11 @@ import (
 	"sync"
 	"time"
 
+	"filippo.io/age"
+
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/host/identity"
+	"github.com/seed75a60ee1/patchbay/host/lifecycle"
 	"github.com/seed75a60ee1/patchbay/host/registry"
 	"github.com/seed75a60ee1/patchbay/host/tenant"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
@@ -40,6 +43,9 @@ type fake struct {
 	pages   []domain.Page   // what listings were asked for
 	send    tenant.Send     // the last message sent
 	upload  int64           // bytes of the last upload
+	limits  domain.Limits   // of every workspace
+	once    domain.Once     // the name of the last connection's making
+	busy    bool            // retention is under way, and backups break off
 	events  []domain.Event  // of wsp_1
 	news    chan struct{}   // of wsp_1
 	ticks   chan time.Time  // heartbeats
@@ -209,6 +215,25 @@ func (f *fake) Deliveries(_ context.Context, filter domain.DeliveryFilter, p dom
 	return []domain.Delivery{aDelivery("dlv_1")}, f.paged(p), nil
 }
 
+func (f *fake) Notices(_ context.Context, filter domain.NoticeFilter, p domain.Page) ([]domain.Notice, string, error) {
+	_ = f.did("notices %s %s", filter.Workspace, filter.Kind)
+	return []domain.Notice{{Seq: 1, At: now, Kind: domain.NoticeJobParked, Workspace: "wsp_1", Target: "cmd_1", Detail: "it failed"}}, f.paged(p), nil
+}
+
+func (f *fake) Recordings(_ context.Context, ws contract.WorkspaceID, id string) ([]int, error) {
+	if owner(id) != ws {
+		return nil, missing("recordings")
+	}
+	return []int{1, 3}, f.did("recordings of %s", id)
+}
+
+func (f *fake) Recording(_ context.Context, ws contract.WorkspaceID, id string, run int) ([]byte, error) {
+	if owner(id) != ws {
+		return nil, missing("recording")
+	}
+	return []byte(`{"export":"receive"}`), f.did("recording %d of %s", run, id)
+}
+
 func aPlugin(digest string) domain.Plugin {
 	p := domain.Plugin{Digest: digest, State: domain.PluginApproved, Active: true, File: "/srv/plugins/a.wasm", Grant: &domain.Grant{Note: "reviewer's note"}}
 	if digest == "sha256:2" {
@@ -257,7 +282,10 @@ func (f *fake) DisablePlugin(_ context.Context, _ domain.Actor, ws contract.Work
 	return domain.Workspace{ID: ws}, f.did("disable %s %s", ws, plugin)
 }
 
-func (f *fake) CreateConnection(_ context.Context, _ domain.Actor, ws contract.WorkspaceID, n tenant.NewConnection) (domain.Connection, error) {
+func (f *fake) CreateConnection(ctx context.Context, _ domain.Actor, ws contract.WorkspaceID, n tenant.NewConnection) (domain.Connection, error) {
+	f.mu.Lock()
+	f.once = domain.OnceOf(ctx)
+	f.mu.Unlock()
 	return aConnection("con_1"), f.did("create connection %s %s %s %v", ws, n.Plugin, n.Name, n.Secrets)
 }
 
@@ -274,6 +302,50 @@ func (f *fake) RemoveConnection(_ context.Context, _ domain.Actor, ws contract.W
 
 func (f *fake) CheckConnection(_ context.Context, _ domain.Actor, ws contract.WorkspaceID, id contract.ConnectionID) (domain.Job, error) {
 	return aJob("cmd_1"), f.did("check %s %s", ws, id)
+}
+
+func (f *fake) Settings(_ context.Context, ws contract.WorkspaceID) (lifecycle.Settings, error) {
+	if ws != "wsp_1" && ws != "wsp_2" {
+		return lifecycle.Settings{}, missing("workspace")
+	}
+	return lifecycle.Settings{Effective: domain.Retention{PayloadDays: 30}, Usage: domain.Usage{PayloadBytes: 4096}}, f.did("retention of %s", ws)
+}
+
+func (f *fake) SetRetention(_ context.Context, by domain.Actor, ws contract.WorkspaceID, r domain.Retention) (lifecycle.Settings, error) {
+	return lifecycle.Settings{Own: r, Effective: r}, errors.Join(f.did("keep %s for %d %d %d %d by %s", ws, r.PayloadDays, r.EventDays, r.DedupeDays, r.MaxBytes, by.Subject), r.Check())
+}
+
+func (f *fake) RunNow(context.Context, domain.Actor) (lifecycle.Report, error) {
+	if f.busy {
+		return lifecycle.Report{}, lifecycle.ErrUnderWay
+	}
+	return lifecycle.Report{StartedAt: now, Removed: []lifecycle.Removed{{Room: "events", Removed: 3}}}, f.did("run retention")
+}
+
+func (f *fake) Doctor(_ context.Context, deep bool) (lifecycle.Diagnosis, error) {
+	return lifecycle.Diagnosis{At: now, Deep: deep, Findings: []lifecycle.Finding{}}, f.did("examine, deep %v", deep)
+}
+
+func (f *fake) Backup(_ context.Context, by domain.Actor, w io.Writer, recipients []age.Recipient) error {
+	if _, err := io.WriteString(w, "the backup"); err != nil {
+		return err
+	}
+	if f.busy {
+		return errors.New("the disk is gone")
+	}
+	return f.did("backup for %d by %s", len(recipients), by.Subject)
+}
+
+func (f *fake) Limits(_ context.Context, ws contract.WorkspaceID) (tenant.WorkspaceLimits, error) {
+	return tenant.WorkspaceLimits{Set: f.limits, Effective: domain.Limits{Connections: 20}}, f.did("limits %s", ws)
+}
+
+func (f *fake) SetLimits(_ context.Context, by domain.Actor, ws contract.WorkspaceID, l domain.Limits) (tenant.WorkspaceLimits, error) {
+	err := f.did("limit %s by %s", ws, by.Subject)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.limits = l
+	return tenant.WorkspaceLimits{Set: l, Effective: l}, err
 }
 
 func (f *fake) LookupContact(_ context.Context, _ domain.Actor, ws contract.WorkspaceID, id contract.ConnectionID, who contract.ContactID) (domain.Job, error) {
@@ -312,6 +384,20 @@ func (f *fake) RetryCommand(_ context.Context, _ domain.Actor, ws contract.Works
 
 func (f *fake) CancelCommand(_ context.Context, _ domain.Actor, ws contract.WorkspaceID, id contract.CommandID) (domain.Job, error) {
 	return aJob("cmd_1"), f.did("cancel %s %s", ws, id)
+}
+
+func (f *fake) RetryParked(_ context.Context, _ domain.Actor, ws contract.WorkspaceID, filter domain.JobFilter, p domain.Page) (domain.Bulk, error) {
+	return domain.Bulk{Matched: 2, Done: 2, Next: f.paged(p)}, f.did("retry parked of %s %s %s %q %s", ws, filter.Kind, filter.Connection, filter.Code, filter.Class)
+}
+
+func (f *fake) CancelParked(_ context.Context, _ domain.Actor, ws contract.WorkspaceID, filter domain.JobFilter, p domain.Page) (domain.Bulk, error) {
+	done := domain.Bulk{Matched: 1, Next: f.paged(p)}
+	done.Skip("cmd_1", "it is queued")
+	return done, f.did("cancel parked of %s %s since %s", ws, filter.Export, filter.UpdatedAfter.Format(time.DateOnly))
+}
+
+func (f *fake) ReplayDeliveries(_ context.Context, _ domain.Actor, ws contract.WorkspaceID, filter domain.DeliveryFilter, p domain.Page) (domain.Bulk, error) {
+	return domain.Bulk{Next: f.paged(p)}, f.did("replay of %s %s %q", ws, filter.Connection, filter.Code)
 }
 
 func (f *fake) Upload(_ context.Context, _ domain.Actor, ws contract.WorkspaceID, name string, r io.Reader) (domain.Media, error) {

@@ -59,6 +59,7 @@ var tags = []*huma.Tag{
 	{Name: "tokens", Description: "Who may do what."},
 	{Name: "plugins", Description: "Plugin versions, and what reviewers granted them."},
 	{Name: "connections", Description: "Accounts on platforms."},
+	{Name: "bridges", Description: "Connections patched together."},
 	{Name: "messages", Description: "What was said, both ways."},
 	{Name: "events", Description: "What happened, as CloudEvents, in order."},
 	{Name: "commands", Description: "What plugins were asked to do."},

@@ -36,7 +36,7 @@ var binary = &huma.Schema{Type: huma.TypeString, Format: "binary"}
 func (s *Server) addMedia() {
 	const path = "/v1/workspaces/{workspace}/media"
 	register(s, route{
-		id: "upload-media", method: http.MethodPost, path: path, tag: "media", allow: access(identity.MessageSend), status: http.StatusCreated,
+		id: "upload-media", once: true, method: http.MethodPost, path: path, tag: "media", allow: access(identity.MessageSend), status: http.StatusCreated,
 		summary: "Upload an attachment", description: "The body is the file itself, not encoded. Its handle can then stand in messages.",
 		takes:  &huma.RequestBody{Required: true, Description: "The file.", Content: map[string]*huma.MediaType{"*/*": {Schema: binary}}},
 		errors: []int{http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},

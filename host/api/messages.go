@@ -78,7 +78,7 @@ func (s *Server) addMessages() {
 		return &answer[domain.Message]{messageView(m)}, err
 	})
 	register(s, route{
-		id: "report-message-status", method: http.MethodPost, path: "/v1/workspaces/{workspace}/messages/{message}/status", tag: "messages", allow: access(identity.MessageSend),
+		id: "report-message-status", once: true, method: http.MethodPost, path: "/v1/workspaces/{workspace}/messages/{message}/status", tag: "messages", allow: access(identity.MessageSend),
 		status: http.StatusAccepted, summary: "Report on a message that came in", description: "Queues a report to the platform of what became of the message on our side.",
 		example: newStatus{Status: contract.MessageRead},
 	}, s.reportStatus)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/host/ingress/gate"
+	"github.com/seed75a60ee1/patchbay/host/limits"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
@@ -38,9 +40,12 @@ func (s *Server) problem(x *exchange, err error) *gate.Problem {
 	var p *gate.Problem
 	var invalid *domain.Invalid
 	var host *contract.HostError
+	var exceeded *limits.Exceeded
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.As(err, &exceeded):
+		return limitProblem(exceeded)
 	case errors.As(err, &invalid):
 		return invalidProblem(x.Operation(), invalid)
 	case errors.As(err, &host):
@@ -80,6 +85,15 @@ func hostProblem(e *contract.HostError) *gate.Problem {
 		return coded(http.StatusRequestEntityTooLarge, "too_large", e.Message, e)
 	}
 	return coded(http.StatusUnprocessableEntity, string(e.Code), e.Message, e)
+}
+
+// limitProblem names the limit in its code: what helps is another one for each.
+func limitProblem(e *limits.Exceeded) *gate.Problem {
+	p := coded(http.StatusTooManyRequests, "limit_"+string(e.Limit), e.Error(), e)
+	if e.RetryAfter > 0 {
+		p.Header = http.Header{"Retry-After": {strconv.Itoa(e.RetryAfterSeconds())}}
+	}
+	return p
 }
 
 func invalidProblem(op *huma.Operation, e *domain.Invalid) *gate.Problem {

@@ -21,6 +21,8 @@ type route struct {
 	example any
 	// errors lists what it may be refused with, besides what every route may be.
 	errors []int
+	// once tells that a client may name the request, and repeat it safely: see domain.Once.
+	once bool
 	// takes and gives describe a body and an answer that are not JSON.
 	takes *huma.RequestBody
 	gives *huma.Response
@@ -38,6 +40,10 @@ func register[I, O any](s *Server, r route, handle func(context.Context, *I) (*O
 	op := r.operation()
 	op.Metadata = map[string]any{accessKey: r.allow, jsonKey: r.example != nil}
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
+		ctx, err := s.named(ctx, r)
+		if err != nil {
+			return nil, s.problem(exchangeOf(ctx), err)
+		}
 		out, err := handle(ctx, in)
 		if err != nil {
 			return nil, s.problem(exchangeOf(ctx), err)
@@ -59,6 +65,9 @@ func (r route) operation() huma.Operation {
 	if r.example != nil {
 		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": {Example: r.example}}}
 	}
+	if r.once {
+		op.Parameters = append(op.Parameters, onceParameter())
+	}
 	if r.takes != nil {
 		op.RequestBody = r.takes
 	}
@@ -79,6 +88,9 @@ func (r route) refusals() []int {
 	}
 	if r.example != nil {
 		all = append(all, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	if r.once {
+		all = append(all, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests)
 	}
 	if len(all) == 0 {
 		all = append(all, http.StatusInternalServerError)

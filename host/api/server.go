@@ -32,8 +32,10 @@ type Store interface {
 	Connections
 	Messages
 	EventLog
+	SubscriberLog
 	Commands
 	Deliveries
+	Notices
 	Plugins
 	AuditLog
 	Tokens
@@ -45,6 +47,7 @@ type Tenant interface {
 	ConnectionKeeper
 	Sender
 	CommandKeeper
+	DeadLetter
 	MediaKeeper
 }
 
@@ -64,8 +67,15 @@ type Options struct {
 	Tenant   Tenant
 	Reviewer Reviewer
 	Replayer Replayer
-	Store    Store
-	Metrics  Metrics
+	Bridges  BridgeKeeper
+	// Subscribers sends events to the URLs that tenants named.
+	Subscribers SubscriberKeeper
+	// Upkeep looks after the data of the host.
+	Upkeep Upkeep
+	// Recordings is the broker.
+	Recordings Recordings
+	Store      Store
+	Metrics    Metrics
 	// MetricsHandler serves /metrics.
 	MetricsHandler http.Handler
 	// Ready answers why the host cannot work now, nil if it can. Its text is shown to
@@ -128,14 +138,21 @@ func New(opts Options) (*Server, error) {
 	s.api = s.newHuma()
 	s.addHealth()
 	s.addWorkspaces()
+	s.addLimits()
+	s.addLifecycle()
 	s.addTokens()
 	s.addPlugins()
 	s.addConnections()
 	s.addSecrets()
+	s.addBridges()
 	s.addMessages()
 	s.addEvents()
+	s.addSubscribers()
 	s.addCommands()
 	s.addDeliveries()
+	s.addDeadLetter()
+	s.addRecordings()
+	s.addNotices()
 	s.addMedia()
 	s.addAudit()
 	s.gate.App().Get("/metrics", adaptor.HTTPHandler(opts.MetricsHandler))

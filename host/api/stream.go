@@ -13,6 +13,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
 
+	"github.com/seed75a60ee1/patchbay/host/cloudevents"
+	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
@@ -32,6 +34,9 @@ type stream struct {
 	ws     contract.WorkspaceID
 	token  string
 	after  uint64
+	filter domain.EventFilter
+	// told is the newest id that the client was sent.
+	told uint64
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -54,6 +59,7 @@ func (s *Server) streamEvents(ctx context.Context, in *streamStart) (*streamed, 
 			fmt.Sprintf("the workspace has %d event streams open already; close one", s.opts.MaxStreams), nil)
 	}
 	body := s.newStream(in.Workspace, exchangeOf(ctx).token, after)
+	body.filter = in.EventFilter.domain()
 	body.closes = append(body.closes, release)
 	return &streamed{func(c huma.Context) { body.answer(c) }}, nil
 }
@@ -80,7 +86,7 @@ func (s *Server) streamFrom(ctx context.Context, in *streamStart) (uint64, error
 
 // newStream begins to watch before anything is read, so that nothing falls between.
 func (s *Server) newStream(ws contract.WorkspaceID, token string, after uint64) *stream {
-	b := &stream{server: s, ws: ws, token: token, after: after}
+	b := &stream{server: s, ws: ws, token: token, after: after, told: after}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	news, unwatch := s.opts.Store.WatchEvents(ws)
 	ticks, stop := s.opts.NewTicker(s.opts.Heartbeat)
@@ -133,12 +139,28 @@ func (b *stream) fill() error {
 		return b.wait()
 	}
 	for _, e := range events {
-		if err := appendFrame(&b.ready, newCloudEvent(e)); err != nil {
+		if b.after = e.Seq; !b.filter.Selects(e) {
+			continue
+		}
+		if err := appendFrame(&b.ready, cloudevents.New(e)); err != nil {
 			return err
 		}
-		b.after = e.Seq
+		b.told = e.Seq
+	}
+	if b.after-b.told >= streamPage {
+		b.tell()
 	}
 	return nil
+}
+
+// tell sends how far the stream is, if the client does not know: an id alone is no event,
+// and the place to go on from all the same. So a client that filters is not sent back to
+// an event that is not kept any more.
+func (b *stream) tell() {
+	if b.told < b.after {
+		b.told = b.after
+		fmt.Fprintf(&b.ready, "id: %d\n\n", b.told)
+	}
 }
 
 // wait returns when there may be events, or with a heartbeat to send.
@@ -147,6 +169,7 @@ func (b *stream) wait() error {
 	case <-b.news:
 	case <-b.ticks:
 		b.ready.WriteString(": still here\n\n")
+		b.tell()
 	case <-b.server.gate.Closing():
 	}
 	return nil

@@ -1,9 +1,9 @@
 package api
 
 import (
-	"slices"
 	"time"
 
+	"github.com/seed75a60ee1/patchbay/host/cloudevents"
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/host/identity"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
@@ -71,14 +71,14 @@ func commandView(j domain.Job) Command {
 	if j.Command != nil {
 		command := *j.Command
 		command.Payload = ""
-		command.Message = withoutSources(command.Message)
+		command.Message = cloudevents.WithoutSources(command.Message)
 		v.Command = &command
 	}
 	return v
 }
 
 func messageView(m domain.Message) domain.Message {
-	m.Message = *withoutSources(&m.Message)
+	m.Message = *cloudevents.WithoutSources(&m.Message)
 	return m
 }
 
@@ -106,40 +106,4 @@ func orEmpty[T any](items []T) []T {
 		return []T{}
 	}
 	return items
-}
-
-// withoutSources returns the message without the links that its attachments were fetched
-// from: they may hold a platform's tokens.
-func withoutSources(m *contract.Message) *contract.Message {
-	if m == nil {
-		return nil
-	}
-	shown := *m
-	shown.Parts = slices.Clone(m.Parts)
-	for i := range shown.Parts {
-		part := &shown.Parts[i]
-		part.Media = withoutSource(part.Media)
-		if part.Card != nil {
-			card := cardWithoutSource(*part.Card)
-			part.Card = &card
-		}
-		if part.Carousel != nil {
-			part.Carousel = &contract.Carousel{Cards: mapped(part.Carousel.Cards, cardWithoutSource)}
-		}
-	}
-	return &shown
-}
-
-func cardWithoutSource(c contract.Card) contract.Card {
-	c.Image = withoutSource(c.Image)
-	return c
-}
-
-func withoutSource(m *contract.Media) *contract.Media {
-	if m == nil || m.SourceURL == "" {
-		return m
-	}
-	shown := *m
-	shown.SourceURL = ""
-	return &shown
 }

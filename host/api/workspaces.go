@@ -20,6 +20,7 @@ type WorkspaceKeeper interface {
 	CreateWorkspace(ctx context.Context, by domain.Actor, name string) (domain.Workspace, error)
 	EnablePlugin(ctx context.Context, by domain.Actor, ws contract.WorkspaceID, plugin string) (domain.Workspace, error)
 	DisablePlugin(ctx context.Context, by domain.Actor, ws contract.WorkspaceID, plugin string) (domain.Workspace, error)
+	LimitKeeper
 }
 
 // Page selects a page of a listing.

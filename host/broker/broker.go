@@ -37,9 +37,16 @@ type Store interface {
 	ReleaseEvent(ctx context.Context, job string, e contract.Event, at time.Time) (domain.Event, error)
 	DeleteConnection(ctx context.Context, id contract.ConnectionID) error
 	PostponeEvent(ctx context.Context, job string, why contract.Failure, at, until time.Time) (domain.Job, error)
-	KeepDelivery(ctx context.Context, d domain.Delivery) error
+	KeepDelivery(ctx context.Context, d domain.Delivery, recording []byte) error
 	Delivery(ctx context.Context, id contract.DeliveryID) (domain.Delivery, error)
+	// OldestDeliveries lists deliveries in one state, oldest first.
+	OldestDeliveries(ctx context.Context, f domain.DeliveryFilter, p domain.Page) (items []domain.Delivery, next string, err error)
 	MarkAnswered(id contract.DeliveryID)
+	Job(ctx context.Context, id string) (domain.Job, error)
+	WriteJournal(ctx context.Context, job string, from int, entries [][]byte) error
+	Journal(ctx context.Context, job string) ([][]byte, error)
+	Recording(ctx context.Context, owner string, run int) ([]byte, error)
+	Recordings(ctx context.Context, owner string) ([]int, error)
 	Media(ctx context.Context, h contract.MediaHandle) (domain.Media, error)
 	PutMedia(ctx context.Context, m domain.Media) error
 	Audit(ctx context.Context, e domain.AuditEntry) error
@@ -81,6 +88,24 @@ type Media interface {
 	Thumbnail(sha256 string) (string, error)
 }
 
+// Limits bounds what a workspace uses. Its refusals are [Exceeded].
+type Limits interface {
+	// AdmitDelivery takes one delivery with a body of so many bytes from the workspace's
+	// budgets. release is to be called once it is answered.
+	AdmitDelivery(ws contract.WorkspaceID, bytes int64) (release func(), err error)
+	// ChargeFuel is told of the fuel that an invocation used.
+	ChargeFuel(ws contract.WorkspaceID, fuel int64)
+	// Debt is how long the workspace has to wait because of the fuel it used; 0 if it has not.
+	Debt(ws contract.WorkspaceID) time.Duration
+}
+
+// Exceeded is an error that says when it may be tried again.
+type Exceeded interface {
+	error
+	// RetryAfterSeconds is at least 1.
+	RetryAfterSeconds() int
+}
+
 // Metrics counts what the broker does.
 type Metrics interface {
 	Delivery(plugin, outcome string, took time.Duration)
@@ -98,6 +123,7 @@ type Options struct {
 	Secrets Secrets
 	Media   Media
 	Metrics Metrics
+	Limits  Limits
 	Policy  jobs.Policy
 	// OnJobs is told of jobs that a delivery brought forth.
 	OnJobs func(...domain.Job)
@@ -118,10 +144,13 @@ type Options struct {
 type Broker struct {
 	opts  Options
 	locks sync.Map // contract.ConnectionID → *sync.Mutex; see receive
+	// unsettled holds the journals of runs that could not be committed, by job.
+	unsettled sync.Map
+	turns     turns
 }
 
 // New makes a broker.
-func New(opts Options) *Broker { return &Broker{opts: opts} }
+func New(opts Options) *Broker { return &Broker{opts: opts, turns: newTurns()} }
 
 // Offered lists the host functions that this host has, for admission.
 func Offered() []string {

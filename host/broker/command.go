@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
+	"github.com/seed75a60ee1/patchbay/host/failpoint"
 	"github.com/seed75a60ee1/patchbay/host/registry"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/sandbox"
@@ -38,11 +40,23 @@ func (b *Broker) run(ctx context.Context, job domain.Job) (domain.Job, []domain.
 	if job.Kind == domain.JobEvent {
 		return b.release(ctx, connection, job)
 	}
+	if wait := b.opts.Limits.Debt(job.Workspace); wait > 0 {
+		return b.postponeCommand(ctx, job, wait)
+	}
 	after, spawned, err := b.command(ctx, connection, job)
 	if err == nil && job.Command.Export == contract.ExportTeardownConnection && after.State.Ended() {
 		err = b.remove(ctx, connection) // well or badly: a dead platform must not keep it alive
 	}
 	return after, spawned, err
+}
+
+// postponeCommand has a command wait because its workspace has computed too much lately.
+func (b *Broker) postponeCommand(ctx context.Context, job domain.Job, wait time.Duration) (domain.Job, []domain.Job, error) {
+	now := b.opts.Now()
+	return b.settle(ctx, domain.CommandEffects{
+		Effects: domain.Effects{Workspace: job.Workspace, Connection: job.Connection, At: now},
+		JobID:   job.ID, State: domain.JobQueued, NotBefore: now.Add(wait), Failure: job.Failure,
+	})
 }
 
 // settle commits what one run of a command came to.
@@ -51,6 +65,7 @@ func (b *Broker) settle(ctx context.Context, e domain.CommandEffects) (domain.Jo
 	if err != nil {
 		return domain.Job{}, nil, fmt.Errorf("commit job %s: %w", e.JobID, err)
 	}
+	failpoint.Hit(failpoint.BrokerAfterCommit)
 	return committed.Job, committed.Jobs, nil
 }
 
@@ -59,36 +74,80 @@ func (b *Broker) settle(ctx context.Context, e domain.CommandEffects) (domain.Jo
 func (b *Broker) command(ctx context.Context, c domain.Connection, job domain.Job) (domain.Job, []domain.Job, error) {
 	version, release, err := b.acquire(ctx, c)
 	if err != nil {
-		return b.fail(ctx, job, contract.Failure{Class: contract.FailureRetry, Code: failureCode(err),
+		return b.fail(ctx, job, nil, contract.Failure{Class: contract.FailureRetry, Code: failureCode(err),
 			Message: "The plugin cannot run now: " + bounded(err.Error()) + "."})
 	}
 	defer release()
 	if !slices.Contains(version.Manifest.Abilities, job.Command.Export) {
-		return b.fail(ctx, job, contract.Failure{Class: contract.FailurePermanent, Code: "unsupported",
+		return b.fail(ctx, job, nil, contract.Failure{Class: contract.FailurePermanent, Code: "unsupported",
 			Message: fmt.Sprintf("The plugin %s cannot %s.", version.Manifest.Title, job.Command.Export)})
 	}
 	return b.invoke(ctx, version, c, job)
 }
 
+// invoke runs the plugin for a command and commits what came of it, again and again as long
+// as something that the command wrote meanwhile has another version than it saw. What went
+// out to the platform goes out once, however often the plugin runs.
 func (b *Broker) invoke(ctx context.Context, v *registry.Version, c domain.Connection, job domain.Job) (domain.Job, []domain.Job, error) {
+	j, err := b.openJournal(ctx, job.ID)
+	if err != nil {
+		return job, nil, err
+	}
+	if j.resumes() && j.begun.Digest != v.Digest {
+		if j.acted() {
+			return b.fail(ctx, job, nil, uncertain("plugin_changed", "The host stopped while the command ran, and its plugin was "+
+				"replaced since: whether the platform has it is not known."))
+		}
+		j.rerun() // nothing went out that must not go out again
+	}
+	for range maxTries {
+		after, spawned, err := b.runCommand(ctx, v, c, job, j)
+		if !errors.Is(err, domain.ErrConflict) {
+			return after, spawned, err
+		}
+		j.rerun()
+	}
+	return b.fail(ctx, job, nil, j.failure("conflict", "Something that the command relied on kept changing."))
+}
+
+// runCommand is one run of the plugin with its commit. domain.ErrConflict means that it
+// may be run again.
+func (b *Broker) runCommand(ctx context.Context, v *registry.Version, c domain.Connection, job domain.Job, j *journal) (domain.Job, []domain.Job, error) {
 	inv := b.newInvocation(v, c, job.Command.Export)
-	inv.log.log = inv.log.log.With("command", job.ID)
+	inv.command, inv.journal = job.ID, j
 	var out contract.CommandOutput
-	if err := inv.call(ctx, commandInput(job, contractConnection(c, v)), &out, b.opts.CommandDeadline); err != nil {
-		if interrupted(err) {
-			return job, nil, err // the host stops: the job is run again
+	failure := inv.call(ctx, commandInput(job, contractConnection(c, v)), &out, b.opts.CommandDeadline)
+	j.close()
+	failpoint.Hit(failpoint.BrokerBeforeCommit)
+	if failure != nil {
+		if interrupted(failure) {
+			b.keepUnsettled(j)
+			return job, nil, failure // the host stops: the job is run again
 		}
 		b.opts.Log.Error("a command's invocation failed", "command", job.ID, "export", job.Command.Export,
-			"plugin", c.Plugin, "attempt", job.Attempts+1, "error", err)
-		return b.fail(ctx, job, contract.Failure{Class: contract.FailureRetry, Code: failureCode(err),
-			Message: "The plugin failed while it carried the command out."})
+			"plugin", c.Plugin, "attempt", job.Attempts+1, "error", failure)
+		return b.fail(ctx, job, inv, j.failureOf(failure))
 	}
 	after, spawned, err := b.settle(ctx, b.commandEffects(inv, job, out))
-	if errors.Is(err, domain.ErrConflict) {
-		return b.fail(ctx, job, contract.Failure{Class: contract.FailureRetry, Code: "conflict",
-			Message: "Something that the command relied on changed meanwhile."})
+	switch {
+	case errors.Is(err, domain.ErrConflict):
+		return b.conflict(ctx, job, err)
+	case errors.Is(err, domain.ErrQuota):
+		return b.fail(ctx, job, inv, j.overQuota(err))
+	case err != nil:
+		b.keepUnsettled(j)
 	}
 	return after, spawned, err
+}
+
+// conflict tells a command that was cancelled or has ended meanwhile from one that may be
+// run again.
+func (b *Broker) conflict(ctx context.Context, job domain.Job, cause error) (domain.Job, []domain.Job, error) {
+	now, err := b.opts.Store.Job(ctx, job.ID)
+	if err == nil && now.State.Ended() {
+		return now, nil, nil
+	}
+	return job, nil, errors.Join(cause, err)
 }
 
 // remove deletes a connection that was torn down.
@@ -106,12 +165,17 @@ func interrupted(err error) bool {
 	return errors.As(err, &fault) && errors.Is(err, context.Canceled)
 }
 
-// fail commits a failed run without effects.
-func (b *Broker) fail(ctx context.Context, job domain.Job, f contract.Failure) (domain.Job, []domain.Job, error) {
+// fail commits a failed run without effects; inv is nil if none ran.
+func (b *Broker) fail(ctx context.Context, job domain.Job, inv *invocation, f contract.Failure) (domain.Job, []domain.Job, error) {
 	now := b.opts.Now()
 	state, at := b.opts.Policy.Next(job, f, now)
+	var recorded []byte
+	if inv != nil { // the plugin broke down
+		state, at = b.opts.Policy.Fault(job, f, now)
+		recorded = inv.packed()
+	}
 	after, spawned, err := b.settle(ctx, domain.CommandEffects{
-		Effects: domain.Effects{Workspace: job.Workspace, Connection: job.Connection, At: now},
+		Effects: domain.Effects{Workspace: job.Workspace, Connection: job.Connection, At: now, Recording: recorded},
 		JobID:   job.ID, State: state, NotBefore: at, Failure: &f, CountAttempt: true,
 	})
 	return after, spawned, err
@@ -126,10 +190,20 @@ func (b *Broker) commandEffects(inv *invocation, job domain.Job, out contract.Co
 	if out.Sent != nil || out.Health != nil {
 		e.Result = &domain.CommandResult{Sent: out.Sent, Health: out.Health}
 	}
-	if out.Failure != nil {
+	switch {
+	case out.Failure == nil:
+	case inv.paused > 0 && again(out.Failure.Class):
+		e.State, e.NotBefore = b.opts.Policy.Pause(job, inv.paused, b.opts.Now())
+		e.CountAttempt = false
+	default:
 		e.State, e.NotBefore = b.opts.Policy.Next(job, *out.Failure, b.opts.Now())
 	}
 	return e
+}
+
+// again tells whether a failure of the class is one that time may mend.
+func again(c contract.FailureClass) bool {
+	return c == contract.FailureRetry || c == contract.FailureRetryAfter
 }
 
 // commandInput is the input document of a command's export.

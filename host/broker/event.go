@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
@@ -13,6 +14,10 @@ import (
 // maxFetches is how often the media of an event is tried before the event goes out
 // without it.
 const maxFetches = 4
+
+// maxFetchWait is how long at most one try waits for a destination that is left alone for a
+// while: a conversation must not stand still for an attachment.
+const maxFetchWait = 2 * time.Minute
 
 // release makes an event visible. The media it carries is fetched first; what cannot be
 // had is named with the reason, and never holds the conversation up for ever.
@@ -45,7 +50,12 @@ func (b *Broker) release(ctx context.Context, c domain.Connection, job domain.Jo
 func (b *Broker) postpone(ctx context.Context, job domain.Job, cause error) (domain.Job, []domain.Job, error) {
 	why := contract.Failure{Class: contract.FailureRetry, Code: "media_unavailable", Message: bounded(cause.Error())}
 	now := b.opts.Now()
-	after, err := b.opts.Store.PostponeEvent(ctx, job.ID, why, now, now.Add(b.opts.Policy.Backoff(job.Attempts)))
+	wait := b.opts.Policy.Backoff(job.Tries())
+	if host := (*contract.HostError)(nil); errors.As(cause, &host) {
+		paused := time.Duration(host.RetryAfterMillis) * time.Millisecond
+		wait = max(wait, min(paused, maxFetchWait))
+	}
+	after, err := b.opts.Store.PostponeEvent(ctx, job.ID, why, now, now.Add(wait))
 	if err != nil {
 		return job, nil, fmt.Errorf("postpone event %s: %w", job.ID, err)
 	}

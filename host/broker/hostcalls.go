@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/host/secret"
@@ -36,7 +37,11 @@ func (inv *invocation) functions() map[string]sandbox.HostFunc {
 		if !slices.Contains(inv.version.Grant.HostFunctions, string(name)) {
 			f = deny(name)
 		}
-		functions[string(name)] = inv.counted(name, f)
+		f = inv.counted(name, f)
+		if inv.journal != nil {
+			f = inv.journal.around(name, f, inv.redo(name))
+		}
+		functions[string(name)] = f
 	}
 	return functions
 }
@@ -104,7 +109,16 @@ func (inv *invocation) httpSend(ctx context.Context, in *contract.HTTPRequest) (
 	if inv.answersPlatform() {
 		return &contract.HTTPResult{Error: denied("receive and route may not call out; return a command instead")}, nil
 	}
-	return inv.broker.opts.Egress.Send(ctx, inv.policy(), inv.reveal, *in), nil
+	return inv.notePause(inv.broker.opts.Egress.Send(ctx, inv.policy(), inv.reveal, *in)), nil
+}
+
+// notePause remembers that a destination is left alone for a while. That is no try of the
+// command's.
+func (inv *invocation) notePause(r *contract.HTTPResult) *contract.HTTPResult {
+	if r.Error != nil {
+		inv.paused = max(inv.paused, time.Duration(r.Error.RetryAfterMillis)*time.Millisecond)
+	}
+	return r
 }
 
 // reveal returns the value of a secret on its way out. The egress rule has decided that

@@ -181,7 +181,7 @@ func TestThePolicyOfAConnectionIsManifestGrantAndSettings(t *testing.T) {
 	}, nil)
 	w.run(t, w.send(t, "chat", "hi"))
 	got, err := json.Marshal(seen)
-	want := `{"Plugin":"test","Rules":[` +
+	want := `{"Plugin":"test","Sender":"con_1","Rules":[` +
 		`{"Name":"api","Scheme":"https","Host":"acme.test","Port":8443,"Methods":["POST"],"Paths":["/api"],"Hosts":["*.test"],"Secrets":["token","second"]},` +
 		`{"Name":"files","Scheme":"https","Host":"files.test","Port":443,"Methods":["GET"],"Paths":["/"],"Hosts":null,"Secrets":null}],` +
 		`"PrivateTargets":["127.0.0.1:8443"]}`

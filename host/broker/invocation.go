@@ -11,6 +11,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/host/registry"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/sandbox"
+	"github.com/seed75a60ee1/patchbay/sandbox/recording"
 )
 
 // invocation is one call into a plugin: what its host functions act for, and the effects
@@ -21,37 +22,64 @@ type invocation struct {
 	connection domain.Connection
 	export     contract.Export
 	now        time.Time
-	log        invocationLog
+	// command is the job's id; empty for deliveries.
+	command string
 
 	// body is the raw body of the delivery; nil for commands.
 	body []byte
 	// tracked tells to remember what was read, so that the commit can check it.
 	tracked bool
 	kv      overlay
+	// journal is what a command asks of the host; nil for deliveries.
+	journal *journal
+	// paused is for how long a destination is left alone that the command asked for.
+	paused time.Duration
+	// recording is the invocation kept whole; nil if it never began.
+	recording *recording.Recording
 }
 
 // encodable and decodable are the two halves of the contract's generated codec.
 type encodable interface{ AppendJSON(dst []byte) []byte }
 
-// call runs the export with the input and decodes the output into out.
+// call runs the export with the input and decodes the output into out. A run that was cut
+// off begins as it began then.
 func (inv *invocation) call(ctx context.Context, in encodable, out contract.Decodable, deadline time.Duration) error {
-	var seed [32]byte
-	if _, err := io.ReadFull(inv.broker.opts.Random, seed[:]); err != nil {
-		return fmt.Errorf("seed an invocation: %w", err)
+	start, err := inv.begin(in)
+	if err != nil {
+		return err
 	}
-	result, err := inv.version.Code.Call(ctx, sandbox.Invocation{
-		Export: string(inv.export), Input: in.AppendJSON(nil), Host: inv.functions(),
-		Now: inv.now, Seed: seed, Deadline: deadline, Tenant: string(inv.connection.Workspace), Log: inv.log.line,
+	recorded, result, err := inv.version.Code.Record(ctx, sandbox.Invocation{
+		Export: string(inv.export), Input: start.Input, Host: inv.functions(),
+		Now: start.Now, Seed: start.Seed, Deadline: deadline, Tenant: string(inv.connection.Workspace), Log: inv.logLine,
 	})
+	inv.recording = recorded
 	used := sandbox.Result{}
 	if result != nil {
 		used = *result
 	}
+	inv.broker.opts.Limits.ChargeFuel(inv.connection.Workspace, used.Fuel)
 	if err == nil {
 		err = decodeOutput(result.Output, out)
 	}
 	inv.broker.opts.Metrics.Invocation(inv.version.Manifest.Name, inv.export, used.Took, used.Fuel, kindOf(err))
 	return err
+}
+
+// begin says how the invocation begins, and notes it in the journal.
+func (inv *invocation) begin(in encodable) (begun, error) {
+	if inv.journal != nil && inv.journal.resumes() {
+		inv.now = inv.journal.begun.Now
+		return inv.journal.begun, nil
+	}
+	start := begun{Digest: inv.version.Digest, Input: in.AppendJSON(nil), Now: inv.now}
+	if _, err := io.ReadFull(inv.broker.opts.Random, start.Seed[:]); err != nil {
+		return start, fmt.Errorf("seed an invocation: %w", err)
+	}
+	if inv.journal != nil {
+		start.Run = inv.journal.begun.Run
+		inv.journal.begun = start
+	}
+	return start, nil
 }
 
 // outputError is a plugin's output that cannot be taken at its word.
@@ -113,6 +141,6 @@ func (inv *invocation) effects(events []contract.Event, commands []contract.Comm
 	return domain.Effects{
 		Workspace: inv.connection.Workspace, Connection: inv.connection.ID,
 		Reads: inv.kv.reads(), Scans: inv.kv.scans, Writes: inv.kv.changes(),
-		Events: events, Commands: commands, At: inv.now,
+		Events: events, Commands: commands, At: inv.now, Recording: inv.packed(),
 	}
 }

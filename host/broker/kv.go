@@ -91,6 +91,48 @@ func (inv *invocation) stored(ctx context.Context, key string) (value string, ve
 	return value, version, found, err
 }
 
+// redo returns what is to be done about a call that is answered from the journal: what it
+// left in the invocation when it was made. Writes of entries are buffered again, so that
+// they are committed.
+func (inv *invocation) redo(name contract.HostFunction) func(args, answer []byte) {
+	return func(args, answer []byte) {
+		switch name {
+		case contract.HostHTTPSend, contract.HostMediaPut:
+			var result contract.HTTPResult
+			if contract.Unmarshal(answer, &result) == nil {
+				inv.notePause(&result)
+			}
+		case contract.HostKVPut:
+			var in contract.KVPut
+			if worked(answer) && contract.Unmarshal(args, &in) == nil {
+				inv.kv.write(inv.putting(&in))
+			}
+		case contract.HostKVDelete:
+			var in contract.KVDelete
+			if worked(answer) && contract.Unmarshal(args, &in) == nil {
+				inv.kv.write(deleting(&in))
+			}
+		}
+	}
+}
+
+func worked(answer []byte) bool {
+	var done contract.Done
+	return contract.Unmarshal(answer, &done) == nil && done.Error == nil
+}
+
+func (inv *invocation) putting(in *contract.KVPut) domain.KVWrite {
+	w := domain.KVWrite{Key: in.Key, Value: in.Value, CheckVersion: in.CheckVersion, ExpectedVersion: in.ExpectedVersion}
+	if in.TTLSeconds > 0 {
+		w.ExpiresAt = inv.now.Add(time.Duration(in.TTLSeconds) * time.Second)
+	}
+	return w
+}
+
+func deleting(in *contract.KVDelete) domain.KVWrite {
+	return domain.KVWrite{Key: in.Key, Delete: true, CheckVersion: in.CheckVersion, ExpectedVersion: in.ExpectedVersion}
+}
+
 func (inv *invocation) kvPut(ctx context.Context, in *contract.KVPut) (*contract.Done, error) {
 	switch {
 	case len(in.Value) > maxValueBytes:
@@ -100,16 +142,11 @@ func (inv *invocation) kvPut(ctx context.Context, in *contract.KVPut) (*contract
 	case in.TTLSeconds < 0 || in.TTLSeconds > int64(maxTTL/time.Second):
 		return &contract.Done{Error: invalid("ttl_seconds is not between 0 and ten years")}, nil
 	}
-	w := domain.KVWrite{Key: in.Key, Value: in.Value, CheckVersion: in.CheckVersion, ExpectedVersion: in.ExpectedVersion}
-	if in.TTLSeconds > 0 {
-		w.ExpiresAt = inv.now.Add(time.Duration(in.TTLSeconds) * time.Second)
-	}
-	return inv.change(ctx, w)
+	return inv.change(ctx, inv.putting(in))
 }
 
 func (inv *invocation) kvDelete(ctx context.Context, in *contract.KVDelete) (*contract.Done, error) {
-	return inv.change(ctx, domain.KVWrite{Key: in.Key, Delete: true,
-		CheckVersion: in.CheckVersion, ExpectedVersion: in.ExpectedVersion})
+	return inv.change(ctx, deleting(in))
 }
 
 // change buffers a write until the commit. A version that does not fit now cannot fit

@@ -10,11 +10,8 @@ import (
 	"github.com/seed75a60ee1/patchbay/sandbox"
 )
 
-// invocationLog passes a plugin's log lines on. The sandbox has bounded their number and
-// length.
-type invocationLog struct{ log *slog.Logger }
-
-func (l invocationLog) line(line sandbox.LogLine) {
+// logLine passes a plugin's log line on. The sandbox has bounded their number and length.
+func (inv *invocation) logLine(line sandbox.LogLine) {
 	structured := contract.LogLine{Message: line.Text} // what is no document is passed on as it is
 	if parsed := (contract.LogLine{}); contract.Unmarshal([]byte(line.Text), &parsed) == nil && parsed.Message != "" {
 		structured = parsed
@@ -23,5 +20,7 @@ func (l invocationLog) line(line sandbox.LogLine) {
 	for _, name := range slices.Sorted(maps.Keys(structured.Fields)) {
 		fields = append(fields, slog.String(name, structured.Fields[name]))
 	}
-	l.log.LogAttrs(context.Background(), line.Level, "plugin says", slog.String("text", structured.Message), slog.Group("fields", fields...))
+	inv.broker.opts.Log.LogAttrs(context.Background(), line.Level, "plugin says", slog.String("plugin", inv.version.Manifest.Name),
+		slog.String("export", string(inv.export)), slog.String("connection", string(inv.connection.ID)), slog.String("command", inv.command),
+		slog.String("text", structured.Message), slog.Group("fields", fields...))
 }

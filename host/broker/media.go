@@ -52,9 +52,9 @@ func (inv *invocation) mediaPut(ctx context.Context, in *contract.MediaPut) (*co
 	if err != nil {
 		return nil, err
 	}
-	return inv.broker.opts.Egress.Upload(ctx, inv.policy(), inv.reveal, *in, domain.Attachment{
+	return inv.notePause(inv.broker.opts.Egress.Upload(ctx, inv.policy(), inv.reveal, *in, domain.Attachment{
 		Name: media.Name, MIME: media.MIME, SizeBytes: media.SizeBytes, Body: body,
-	}), nil
+	})), nil
 }
 
 // answersPlatform tells whether a platform waits for what this invocation answers.

@@ -17,7 +17,7 @@ func (inv *invocation) policy() domain.EgressPolicy {
 }
 
 func policyOf(p domain.Plugin, c domain.Connection) domain.EgressPolicy {
-	policy := domain.EgressPolicy{Plugin: p.Manifest.Name, PrivateTargets: c.PrivateTargets}
+	policy := domain.EgressPolicy{Plugin: p.Manifest.Name, Sender: string(c.ID), PrivateTargets: c.PrivateTargets}
 	if p.Grant == nil {
 		return policy
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -47,6 +48,17 @@ var (
 		Headers: append(jsonHeaders(), contract.Header{Name: "Retry-After", Value: "30"}), Answered: func() {}}
 )
 
+// tooMany is the answer to a delivery that is over a limit of its workspace. Nothing of it
+// is kept: the platform tries again.
+func tooMany(cause error) Answer {
+	wait := 1
+	if e := Exceeded(nil); errors.As(cause, &e) {
+		wait = e.RetryAfterSeconds()
+	}
+	return Answer{Status: 429, Body: []byte(`{"error":"too many deliveries, try again later"}`), Answered: func() {},
+		Headers: append(jsonHeaders(), contract.Header{Name: "Retry-After", Value: strconv.Itoa(wait)})}
+}
+
 func jsonHeaders() []contract.Header {
 	return []contract.Header{{Name: "Content-Type", Value: "application/json"}}
 }
@@ -62,6 +74,12 @@ func (b *Broker) Receive(ctx context.Context, r Request) Answer {
 		b.opts.Log.Error("a delivery could not be taken: the store does not answer", "error", err)
 		return unavailable
 	}
+	release, err := b.opts.Limits.AdmitDelivery(connection.Workspace, int64(len(r.Body)))
+	if err != nil {
+		b.opts.Metrics.Delivery(connection.Plugin, "limited", 0)
+		return tooMany(err)
+	}
+	defer release()
 	now := b.opts.Now()
 	return b.process(ctx, connection, b.newDelivery(connection, r, now), false)
 }
@@ -82,11 +100,11 @@ func (b *Broker) newDelivery(c domain.Connection, r Request, now time.Time) doma
 // effect although the connection has seen its like.
 func (b *Broker) process(ctx context.Context, c domain.Connection, d domain.Delivery, forced bool) Answer {
 	began := time.Now()
-	answer, outcome, err := b.attempt(ctx, c, &d, forced)
+	answer, outcome, recorded, err := b.attempt(ctx, c, &d, forced)
 	d.Took = time.Since(began)
 	if err != nil {
 		outcome = "failed"
-		answer = b.keepFailed(ctx, c, d, err)
+		answer = b.keepFailed(ctx, c, d, recorded, err)
 	}
 	b.opts.Metrics.Delivery(c.Plugin, outcome, d.Took)
 	answer.Delivery = d.ID
@@ -95,11 +113,11 @@ func (b *Broker) process(ctx context.Context, c domain.Connection, d domain.Deli
 
 // attempt runs the plugin and commits, again and again as long as something that the
 // plugin had read changes meanwhile. The second run and later ones hold the connection's
-// lock, so that they get through.
-func (b *Broker) attempt(ctx context.Context, c domain.Connection, d *domain.Delivery, forced bool) (Answer, string, error) {
+// lock, so that they get through. The recording is of the last run, for one that failed.
+func (b *Broker) attempt(ctx context.Context, c domain.Connection, d *domain.Delivery, forced bool) (a Answer, outcome string, recorded []byte, err error) {
 	version, release, err := b.acquire(ctx, c)
 	if err != nil {
-		return Answer{}, "", err
+		return Answer{}, "", nil, err
 	}
 	defer release()
 	d.Digest = version.Digest
@@ -109,12 +127,16 @@ func (b *Broker) attempt(ctx context.Context, c domain.Connection, d *domain.Del
 			lock.Lock()
 			defer lock.Unlock()
 		}
-		answer, outcome, err := b.once(ctx, version, c, *d, forced)
-		if !errors.Is(err, domain.ErrConflict) {
-			return answer, outcome, err
+		inv := b.newInvocation(version, c, contract.ExportReceive)
+		answer, outcome, err := b.once(ctx, inv, *d, forced)
+		switch {
+		case err == nil:
+			return answer, outcome, nil, nil
+		case !errors.Is(err, domain.ErrConflict):
+			return Answer{}, "", inv.packed(), err
 		}
 	}
-	return Answer{}, "", fmt.Errorf("other deliveries kept changing what this one read, %d times: %w", maxTries, domain.ErrConflict)
+	return Answer{}, "", nil, fmt.Errorf("other deliveries kept changing what this one read, %d times: %w", maxTries, domain.ErrConflict)
 }
 
 // acquire returns the plugin version for a connection, if its workspace allows it.
@@ -138,28 +160,29 @@ func (b *Broker) lock(c contract.ConnectionID) *sync.Mutex {
 }
 
 // once is one run of the plugin with its commit.
-func (b *Broker) once(ctx context.Context, v *registry.Version, c domain.Connection, d domain.Delivery, forced bool) (Answer, string, error) {
-	inv := b.newInvocation(v, c, contract.ExportReceive)
+func (b *Broker) once(ctx context.Context, inv *invocation, d domain.Delivery, forced bool) (Answer, string, error) {
 	inv.body, inv.tracked = d.Body, true
 	if inv.body == nil {
 		inv.body = []byte{}
 	}
-	in := &contract.ReceiveInput{Delivery: d.Delivery, Connection: contractConnection(c, v)}
+	in := &contract.ReceiveInput{Delivery: d.Delivery, Connection: contractConnection(inv.connection, inv.version)}
 	var out contract.ReceiveOutput
+	done := b.turns.take()
 	began := time.Now()
-	if err := inv.call(ctx, in, &out, b.opts.ReceiveDeadline); err != nil {
+	err := inv.call(ctx, in, &out, b.opts.ReceiveDeadline)
+	done()
+	if err != nil {
 		return Answer{}, "", err
 	}
 	d.Took = time.Since(began)
 	if out.Rejected != nil {
-		return b.reject(ctx, c, d, out)
+		return b.reject(ctx, inv.connection, d, out)
 	}
 	return b.commit(ctx, inv, d, out, forced)
 }
 
 func (b *Broker) newInvocation(v *registry.Version, c domain.Connection, e contract.Export) *invocation {
-	return &invocation{broker: b, version: v, connection: c, export: e, now: b.opts.Now(),
-		log: invocationLog{log: b.opts.Log.With("plugin", v.Manifest.Name, "export", string(e), "connection", string(c.ID))}}
+	return &invocation{broker: b, version: v, connection: c, export: e, now: b.opts.Now()}
 }
 
 // reject counts and audits a delivery that the plugin did not believe. Nothing else of
@@ -167,7 +190,7 @@ func (b *Broker) newInvocation(v *registry.Version, c domain.Connection, e contr
 func (b *Broker) reject(ctx context.Context, c domain.Connection, d domain.Delivery, out contract.ReceiveOutput) (Answer, string, error) {
 	d.State, d.Body, d.Response = domain.DeliveryRejected, nil, out.Response
 	d.Code, d.Reason, d.Attempts = out.Rejected.Code, out.Rejected.Reason, d.Attempts+1
-	if err := b.opts.Store.KeepDelivery(ctx, d); err != nil {
+	if err := b.opts.Store.KeepDelivery(ctx, d, nil); err != nil {
 		return Answer{}, "", fmt.Errorf("keep a rejected delivery: %w", err)
 	}
 	b.audit(ctx, "platform", "delivery.rejected", c, string(d.ID), d.Code+": "+d.Reason)
@@ -210,7 +233,7 @@ func (b *Broker) supersede(ctx context.Context, d domain.Delivery) error {
 		return nil
 	}
 	d.State = domain.DeliverySuperseded
-	if err := b.opts.Store.KeepDelivery(ctx, d); err != nil {
+	if err := b.opts.Store.KeepDelivery(ctx, d, nil); err != nil {
 		return fmt.Errorf("keep a superseded delivery: %w", err)
 	}
 	return nil
@@ -223,13 +246,18 @@ func (b *Broker) answer(ctx context.Context, c domain.Connection, d contract.Del
 		Answered: func() { b.opts.Store.MarkAnswered(d) }}
 }
 
+// timeToKeep bounds the wait until a failed delivery is kept.
+const timeToKeep = 5 * time.Second
+
 // keepFailed keeps the raw delivery, so that it can be replayed once the cause is mended.
-func (b *Broker) keepFailed(ctx context.Context, c domain.Connection, d domain.Delivery, cause error) Answer {
+func (b *Broker) keepFailed(ctx context.Context, c domain.Connection, d domain.Delivery, recorded []byte, cause error) Answer {
 	d.State, d.Code, d.Reason, d.Attempts = domain.DeliveryFailed, failureCode(cause), bounded(cause.Error()), d.Attempts+1
 	d.Body = bytes.Clone(d.Body)
 	d.Response = contract.Response{Status: int64(unavailable.Status), Headers: unavailable.Headers, Body: string(unavailable.Body)}
 	log := b.opts.Log.With("delivery", d.ID, "connection", c.ID, "plugin", c.Plugin, "code", d.Code)
-	if err := b.opts.Store.KeepDelivery(ctx, d); err != nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeToKeep) // its own time may be what is up
+	defer cancel()
+	if err := b.opts.Store.KeepDelivery(ctx, d, recorded); err != nil {
 		log.Error("a delivery failed and could not be kept; the platform was told to try again", "cause", cause, "error", err)
 		return unavailable
 	}

@@ -2,10 +2,8 @@ package broker_test
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/pem"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,9 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed75a60ee1/patchbay/host/broker"
 	"github.com/seed75a60ee1/patchbay/host/egress"
-	"github.com/seed75a60ee1/patchbay/host/jobs"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/sandbox/recording"
 )
@@ -79,11 +75,8 @@ func TestNoSecretIsRecorded(t *testing.T) {
 	if err := w.store.CreateConnection(t.Context(), w.connection, nil); err != nil {
 		t.Fatal(err)
 	}
-	w.Broker = broker.New(broker.Options{
-		Store: w.store, Plugins: w.plugins, Egress: client, Secrets: w.vault, Media: files{}, Metrics: w.counts,
-		Policy: jobs.Policy{Random: func(n int64) int64 { return n - 1 }}, CommandDeadline: time.Minute,
-		Now: func() time.Time { return time.Unix(w.now.Load(), 0).UTC() }, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
-	})
+	w.opts.Egress, w.opts.CommandDeadline = client, time.Minute
+	w.restart()
 	w.run(t, w.sendOn(t, "con_2", "chat", "hi"))
 
 	if recorded == nil || len(recorded.Calls) != 4 {

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
@@ -36,6 +37,11 @@ func (b *Broker) ReplayDelivery(ctx context.Context, by domain.Actor, ws contrac
 // replayable refuses what would take effect twice.
 func replayable(d domain.Delivery, force bool) error {
 	problem := domain.Problem{Field: "delivery", Value: string(d.State)}
+	if !d.PayloadRemovedAt.IsZero() {
+		problem.Why = "retention removed its body on " + d.PayloadRemovedAt.Format(time.DateOnly)
+		problem.Fix = "let the platform send it again, and have payload kept longer: patchbay workspace retention"
+		return &domain.Invalid{Problems: []domain.Problem{problem}}
+	}
 	switch d.State {
 	case domain.DeliveryFailed:
 		return nil

@@ -27,6 +27,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
 	"github.com/seed75a60ee1/patchbay/sandbox"
+	"github.com/seed75a60ee1/patchbay/sandbox/recording"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -47,7 +48,7 @@ func ask[R any, P interface {
 }](g *call, name contract.HostFunction, args contract.Appendable) *R {
 	answer, err := g.Host[string(name)](g.ctx, contract.Marshal(args))
 	if err != nil {
-		panic(err)
+		panic(&sandbox.HostFault{Function: string(name), Err: err}) // the sandbox ends the guest there
 	}
 	var out R
 	if err := contract.Unmarshal(answer, P(&out)); err != nil {
@@ -57,11 +58,36 @@ func ask[R any, P interface {
 }
 
 func (g guest) Call(ctx context.Context, inv sandbox.Invocation) (*sandbox.Result, error) {
-	out, err := g(ctx, &call{Invocation: inv, ctx: ctx})
+	out, err := g.untilFault(ctx, &call{Invocation: inv, ctx: ctx})
 	if err != nil {
 		return &sandbox.Result{}, err
 	}
 	return &sandbox.Result{Output: out}, nil
+}
+
+func (g guest) untilFault(ctx context.Context, c *call) (out []byte, err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case *sandbox.HostFault:
+			err = p
+		default:
+			panic(p)
+		}
+	}()
+	return g(ctx, c)
+}
+
+// Record is Call with a recording of it.
+func (g guest) Record(ctx context.Context, inv sandbox.Invocation) (*recording.Recording, *sandbox.Result, error) {
+	rec := recording.NewRecorder(recording.Recording{Digest: "sha256:test", Export: inv.Export, Input: inv.Input, Now: inv.Now, Seed: inv.Seed})
+	inv.Host = recording.Wrap(rec, inv.Host)
+	result, err := g.Call(ctx, inv)
+	outcome := recording.Outcome{Output: result.Output}
+	if err != nil {
+		outcome = recording.Outcome{Failure: &recording.Failure{Kind: recording.KindTrap, Message: err.Error()}}
+	}
+	return rec.End(outcome, result.Fuel, 0, 0), result, err
 }
 
 func (guest) Close(context.Context) error { return nil }
@@ -191,9 +217,31 @@ func (c *counts) Invocation(_ string, _ contract.Export, _ time.Duration, _ int6
 func (c *counts) HostCall(string, contract.HostFunction) {}
 func (c *counts) Job(domain.JobKind, string)             {}
 
+// limits lets everything pass, unless a test says otherwise.
+type limits struct {
+	full error
+	debt time.Duration
+	fuel atomic.Int64
+	open atomic.Int64
+}
+
+func (l *limits) AdmitDelivery(contract.WorkspaceID, int64) (func(), error) {
+	if l.full != nil {
+		return nil, l.full
+	}
+	l.open.Add(1)
+	return func() { l.open.Add(-1) }, nil
+}
+
+func (l *limits) ChargeFuel(_ contract.WorkspaceID, fuel int64) { l.fuel.Add(fuel) }
+
+func (l *limits) Debt(contract.WorkspaceID) time.Duration { return l.debt }
+
 // world is a broker over a real store, with everything else played.
 type world struct {
 	*broker.Broker
+	limits     limits
+	opts       broker.Options
 	store      *store.Store
 	plugins    *plugins
 	outside    *outside
@@ -232,14 +280,18 @@ func newWorld(t *testing.T, g guest) *world {
 	if err := errors.Join(w.store.CreateWorkspace(t.Context(), w.workspace), w.store.CreateConnection(t.Context(), w.connection, nil)); err != nil {
 		t.Fatal(err)
 	}
-	w.Broker = broker.New(broker.Options{
-		Store: w.store, Plugins: w.plugins, Egress: w.outside, Secrets: w.vault, Media: files{}, Metrics: w.counts,
+	w.opts = broker.Options{
+		Limits: &w.limits, Store: w.store, Plugins: w.plugins, Egress: w.outside, Secrets: w.vault, Media: files{}, Metrics: w.counts,
 		Policy: jobs.Policy{Random: func(n int64) int64 { return n - 1 }}, OnJobs: func(...domain.Job) {},
 		ReceiveDeadline: time.Second, CommandDeadline: time.Second, MaxRepeatWindow: time.Minute, MediaMaxBytes: 1000, MediaLinkTTL: time.Hour,
 		Now: clock, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
-	})
+	}
+	w.restart()
 	return w
 }
+
+// restart throws all away that is in memory only.
+func (w *world) restart() { w.Broker = broker.New(w.opts) }
 
 func testPlugin() domain.Plugin {
 	return domain.Plugin{Digest: "sha256:test", State: domain.PluginApproved,

@@ -135,6 +135,9 @@ func (c *Client) build(ctx context.Context, r request) (*http.Request, error) {
 	if r.document != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	if key, ok := ctx.Value(onceKey{}).(string); ok && r.method == http.MethodPost {
+		req.Header.Set("Idempotency-Key", key)
+	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}

@@ -15,6 +15,9 @@ type Command = domain.Job
 type CommandFilter struct {
 	Connection contract.ConnectionID
 	State      domain.JobState
+	Export     contract.Export
+	Code       string
+	Class      contract.FailureClass
 	domain.Page
 }
 
@@ -23,6 +26,9 @@ func (c *Client) Commands(ctx context.Context, ws contract.WorkspaceID, f Comman
 	q := paged(f.Page)
 	set(q, "connection", f.Connection)
 	set(q, "state", f.State)
+	set(q, "export", f.Export)
+	set(q, "code", f.Code)
+	set(q, "class", f.Class)
 	return list[Command](ctx, c, at("workspaces", string(ws), "commands"), q)
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/url"
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
@@ -29,5 +30,23 @@ type Event struct {
 
 // Events lists events in the order of their sequence. Page.After is a sequence.
 func (c *Client) Events(ctx context.Context, ws contract.WorkspaceID, p domain.Page) (Page[Event], error) {
-	return list[Event](ctx, c, at("workspaces", string(ws), "events"), paged(p))
+	return c.SelectEvents(ctx, ws, domain.EventFilter{}, p)
+}
+
+// SelectEvents lists those events that a filter selects. A page may be short, or empty,
+// and still have a Next.
+func (c *Client) SelectEvents(ctx context.Context, ws contract.WorkspaceID, f domain.EventFilter, p domain.Page) (Page[Event], error) {
+	q := paged(p)
+	selecting(q, f)
+	return list[Event](ctx, c, at("workspaces", string(ws), "events"), q)
+}
+
+// selecting adds a filter to a query.
+func selecting(q url.Values, f domain.EventFilter) {
+	for _, kind := range f.Kinds {
+		q.Add("kind", string(kind))
+	}
+	for _, connection := range f.Connections {
+		q.Add("connection", string(connection))
+	}
 }

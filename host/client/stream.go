@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
@@ -32,6 +33,8 @@ type Stream struct {
 	// After is the sequence of the last event already seen: "0" means from the first event
 	// that the host still keeps, and empty only what comes from now on.
 	After string
+	// Filter selects events; the zero value selects all.
+	Filter domain.EventFilter
 	// OnConnect is called each time the host began to answer; may be nil.
 	OnConnect func()
 	// OnReconnect is called before each wait to connect again; may be nil.
@@ -92,6 +95,7 @@ func (s *stream) run(ctx context.Context, yield func(Event, error) bool) error {
 		header.Set("Last-Event-ID", s.last)
 		query.Set("after", s.last)
 	}
+	selecting(query, s.opts.Filter)
 	answer, err := s.client.send(ctx, request{method: http.MethodGet, path: s.path, query: query, header: header})
 	if err != nil {
 		return err

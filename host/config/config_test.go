@@ -57,6 +57,17 @@ func TestDevelopmentModeSetsAutoApprove(t *testing.T) {
 	}
 }
 
+func TestBoundsThatDependOnOthersAreFilledIn(t *testing.T) {
+	c, err := load(t, "", nil, map[string]any{"receive.deadline": "8s", "ingress.max_in_flight": "100"})
+	if err != nil || c.Ingress.MaxTime != 16*time.Second || c.Ingress.MaxWaiting != 400 || c.Limits.DeliveriesInFlight != 75 {
+		t.Errorf("got %+v %+v, %v", c.Ingress, c.Limits, err)
+	}
+	c, err = load(t, "", nil, nil)
+	if err != nil || c.Ingress.MaxTime != 10*time.Second || c.Ingress.MaxInFlight < 128 || c.Limits.DeliveriesInFlight < 64 {
+		t.Errorf("by default: %+v %+v, %v", c.Ingress, c.Limits, err)
+	}
+}
+
 func TestEveryProblemIsNamedAtOnce(t *testing.T) {
 	_, err := load(t, "ingress: {listen: nowhere, max_body_bytes: 12, public_url: 'https://x/y'}\njobs: {worker: 3}\nplugins: {auto_approve: maybe}",
 		[]string{"PATCHBAY_LOG_LEVEL=loud", "PATCHBAY_INGRES_LISTEN=:1"}, map[string]any{"receive.deadline": "soon", "command.deadline": "1h"})
@@ -96,7 +107,9 @@ func TestFieldsAreCheckedAgainstEachOther(t *testing.T) {
 		flags        map[string]any
 	}{
 		{"delays", "jobs.base_delay", map[string]any{"jobs.base_delay": "10m"}},
+		{"delays of subscribers", "subscribers.base_delay", map[string]any{"subscribers.base_delay": "10m", "subscribers.max_delay": "1m"}},
 		{"timeouts", "egress.default_timeout", map[string]any{"egress.max_timeout": "1s"}},
+		{"deadline and time", "receive.deadline", map[string]any{"receive.deadline": "2s", "ingress.max_time": "1s"}},
 		{"addresses", "management.listen", map[string]any{"management.listen": "127.0.0.1:8080"}},
 		{"deadline and timeout", "receive.deadline", map[string]any{"receive.deadline": "2s", "ingress.write_timeout": "1s"}},
 	} {
@@ -131,4 +144,23 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("Load(%q, %q) accepted %+v", yaml, env, c)
 		}
 	})
+}
+
+func TestRetentionMustNotForgetWhatItKeeps(t *testing.T) {
+	for _, tt := range []struct {
+		name, yaml, blamed string
+	}{
+		{"keys forgotten before deliveries", "retention: {event_days: 90, dedupe_days: 30}", "retention.dedupe_days"},
+		{"keys forgotten while deliveries stay for ever", "retention: {event_days: -1, dedupe_days: 30}", "retention.dedupe_days"},
+		{"everything removed at once", "retention: {payload_days: 0}", "retention"},
+		{"all kept for ever", "retention: {payload_days: -1, event_days: -1, dedupe_days: -1}", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := load(t, tt.yaml, nil, nil)
+			got := new(config.Problem)
+			if errors.As(err, &got); got.Name != tt.blamed {
+				t.Errorf("Load blames %q (%v), want %q", got.Name, err, tt.blamed)
+			}
+		})
+	}
 }

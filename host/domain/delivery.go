@@ -49,6 +49,9 @@ type Delivery struct {
 	Attempts int `json:"attempts"`
 	// ReplayedAt is when it was replayed last.
 	ReplayedAt time.Time `json:"replayed_at,omitzero"`
+	// PayloadRemovedAt is when retention removed its body and its recordings; zero if it has
+	// not.
+	PayloadRemovedAt time.Time `json:"payload_removed_at,omitzero"`
 	// Took is how long the last run took, in nanoseconds.
 	Took time.Duration `json:"took_ns,omitempty"`
 }
@@ -91,6 +94,9 @@ type Effects struct {
 	Writes   []KVWrite
 	Events   []contract.Event
 	Commands []contract.CommandRequest
+	// Recording is the invocation kept whole, as its maker encoded it; nil keeps none. It
+	// is kept under the id of the delivery or the job, and the number of the attempt.
+	Recording []byte
 	// At is the time of the invocation: event times and due times count from it.
 	At time.Time
 }

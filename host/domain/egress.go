@@ -32,6 +32,9 @@ type EgressRule struct {
 type EgressPolicy struct {
 	// Plugin is who sends; for metrics and logs only.
 	Plugin string
+	// Sender is the connection or the subscriber that sends. A platform that fails it, or
+	// wants a pause from it, is left alone by it and by nobody else.
+	Sender string
 	// Rules is where requests may go. Where several allow one request, the secrets of each
 	// may be filled in.
 	Rules []EgressRule

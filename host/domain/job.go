@@ -15,6 +15,8 @@ const (
 	JobCommand JobKind = "command"
 	// JobEvent makes an event visible, after fetching the media it carries.
 	JobEvent JobKind = "event"
+	// JobNotify hands an event to a subscriber that did not take it at once.
+	JobNotify JobKind = "notify"
 )
 
 // JobState is where a job stands.
@@ -38,11 +40,12 @@ func (s JobState) Ended() bool { return s != JobQueued }
 // Job is a durable piece of work in a lane. Jobs of one lane run one at a time, in the
 // order of Seq.
 type Job struct {
-	// ID is a command's id, or for an event the event's.
-	ID         string                `json:"id"`
-	Kind       JobKind               `json:"kind"`
-	Workspace  contract.WorkspaceID  `json:"workspace"`
-	Connection contract.ConnectionID `json:"connection"`
+	// ID is a command's id, for an event the event's, and for a notification its own.
+	ID        string               `json:"id"`
+	Kind      JobKind              `json:"kind"`
+	Workspace contract.WorkspaceID `json:"workspace"`
+	// Connection is the one it acts for; empty for JobNotify, which outlives connections.
+	Connection contract.ConnectionID `json:"connection,omitempty"`
 	// Lane is the order the job runs in; unique per host.
 	Lane string `json:"lane"`
 	// Seq is the job's place among all jobs of the host.
@@ -50,13 +53,80 @@ type Job struct {
 	// NotBefore is the earliest time to run.
 	NotBefore time.Time `json:"not_before"`
 	// Attempts counts the runs so far.
-	Attempts  int               `json:"attempts"`
-	State     JobState          `json:"state"`
-	Failure   *contract.Failure `json:"failure,omitempty"`
-	CreatedAt time.Time         `json:"created_at"`
-	UpdatedAt time.Time         `json:"updated_at"`
-	Command   *Command          `json:"command,omitempty"`
-	Event     *Event            `json:"event,omitempty"`
+	Attempts int `json:"attempts"`
+	// Since is when its present series of attempts began, and Before the attempts of earlier
+	// ones: somebody queued it again, or it was not to run at once. Zero means CreatedAt.
+	Since  time.Time `json:"since,omitzero"`
+	Before int       `json:"before,omitempty"`
+	State  JobState  `json:"state"`
+	// IdempotencyKey is what the command was accepted with, so that the key still answers
+	// when the job is no longer kept.
+	IdempotencyKey string            `json:"idempotency_key,omitempty"`
+	Failure        *contract.Failure `json:"failure,omitempty"`
+	CreatedAt      time.Time         `json:"created_at"`
+	UpdatedAt      time.Time         `json:"updated_at"`
+	Command        *Command          `json:"command,omitempty"`
+	Event          *Event            `json:"event,omitempty"`
+	Notify         *Notification     `json:"notify,omitempty"`
+}
+
+// Began returns when the job's present series of attempts began.
+func (j Job) Began() time.Time {
+	if j.Since.IsZero() {
+		return j.CreatedAt
+	}
+	return j.Since
+}
+
+// Tries returns the attempts of the present series.
+func (j Job) Tries() int { return j.Attempts - j.Before }
+
+// Group is whom the job shares its turns with: the connection, or the subscriber. Groups
+// of a workspace take turns, so that one with a million jobs does not delay another's
+// first.
+func (j Job) Group() string {
+	if j.Notify != nil {
+		return string(j.Notify.Subscriber)
+	}
+	return string(j.Connection)
+}
+
+// Ticket is what a scheduler has to know of a queued job, without the job itself: a store
+// hands out a hundred thousand of them in a second.
+type Ticket struct {
+	ID        string
+	Kind      JobKind
+	Workspace contract.WorkspaceID
+	// Group is the job's [Job.Group].
+	Group string
+	Lane  string
+	// Seq is the job's place among all jobs of the host.
+	Seq uint64
+	// NotBefore is the earliest time to run, in UTC.
+	NotBefore time.Time
+}
+
+// Ticket returns the job's ticket.
+func (j Job) Ticket() Ticket {
+	return Ticket{ID: j.ID, Kind: j.Kind, Workspace: j.Workspace, Group: j.Group(), Lane: j.Lane, Seq: j.Seq, NotBefore: j.NotBefore.UTC()}
+}
+
+// Backlog is how much of one kind of job waits.
+type Backlog struct {
+	// Queued is how many jobs have not ended.
+	Queued int
+	// OldestRunnable is how long the one that has waited longest past its time has waited.
+	OldestRunnable time.Duration
+}
+
+// SubscriberID names a subscriber ("sub_…").
+type SubscriberID string
+
+// Notification is an event on its way to a subscriber.
+type Notification struct {
+	Subscriber SubscriberID `json:"subscriber"`
+	// Event is the Seq of the event in its workspace.
+	Event uint64 `json:"event"`
 }
 
 // Command is what a tenant or the host asks a plugin to do.
@@ -138,6 +208,12 @@ func PluginLane(c contract.ConnectionID, lane string) string {
 // ConnectionLane is the lane of the commands that concern a connection as a whole.
 func ConnectionLane(c contract.ConnectionID) string {
 	return "command/" + string(c) + "/connection"
+}
+
+// NotifyLane is the lane of the events of one conversation of one connection on their way
+// to one subscriber.
+func NotifyLane(s SubscriberID, c contract.ConnectionID, conversation contract.ConversationID) string {
+	return "notify/" + string(s) + "/" + string(c) + "/" + string(conversation)
 }
 
 // EventLane is the lane of the events of one conversation of one connection.

@@ -11,14 +11,27 @@ type DeliveryFilter struct {
 	Workspace  contract.WorkspaceID
 	Connection contract.ConnectionID
 	State      DeliveryState
+	// Code is why it failed.
+	Code string
+	// ReceivedAfter and ReceivedBefore bound when it came, both exclusive.
+	ReceivedAfter, ReceivedBefore time.Time
 }
 
 // JobFilter selects jobs. An empty field selects all.
 type JobFilter struct {
 	Workspace  contract.WorkspaceID
 	Connection contract.ConnectionID
+	// Subscriber selects the notifications of one subscriber; not to be used with Connection.
+	Subscriber SubscriberID
 	State      JobState
 	Kind       JobKind
+	// Export is what a command does, and Code and Class why the last run failed.
+	Export contract.Export
+	Code   string
+	Class  contract.FailureClass
+	// UpdatedAfter and UpdatedBefore bound when it last changed, both exclusive: for a parked
+	// job, when it was parked.
+	UpdatedAfter, UpdatedBefore time.Time
 }
 
 // MessageFilter selects messages of a workspace. Empty fields select all; Conversation

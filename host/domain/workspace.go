@@ -14,6 +14,49 @@ type Workspace struct {
 	CreatedAt time.Time            `json:"created_at"`
 	// Enabled names the plugins that the workspace may connect with, sorted.
 	Enabled []string `json:"enabled,omitempty"`
+	// Limits is what an operator set for this workspace; a zero field means the host's
+	// default.
+	Limits Limits `json:"limits,omitzero"`
+	// Retention is how long its data is kept; a zero field means the host's default.
+	Retention Retention `json:"retention,omitzero"`
+}
+
+// Limits bounds what one workspace uses of the host. Zero means the host's default, and
+// Unlimited no bound.
+type Limits struct {
+	// DeliveriesPerSecond and CommandsPerSecond are sustained rates; twice as many may come
+	// at once.
+	DeliveriesPerSecond float64 `json:"deliveries_per_second,omitempty"`
+	CommandsPerSecond   float64 `json:"commands_per_second,omitempty"`
+	// BytesPerSecond counts bodies of deliveries and commands.
+	BytesPerSecond float64 `json:"bytes_per_second,omitempty"`
+	// FuelMillionPerSecond counts what its plugins compute, in millions of units.
+	FuelMillionPerSecond float64 `json:"fuel_million_per_second,omitempty"`
+	// QueuedJobs is how many jobs may wait.
+	QueuedJobs int64 `json:"queued_jobs,omitempty"`
+	// Connections, Subscribers and Bridges are how many there may be.
+	Connections int64 `json:"connections,omitempty"`
+	Subscribers int64 `json:"subscribers,omitempty"`
+	Bridges     int64 `json:"bridges,omitempty"`
+}
+
+// Unlimited, as a limit, means that there is none.
+const Unlimited = -1
+
+// Retention is how long the data of a workspace is kept. Zero means the host's default, and
+// Unlimited for ever.
+// Keys by which a repeated delivery is known outlive the delivery itself.
+type Retention struct {
+	// PayloadDays is the age at which bodies and recordings of deliveries, and recordings of
+	// commands, are removed.
+	PayloadDays int64 `json:"payload_days,omitempty"`
+	// EventDays is the age at which events, messages, deliveries and ended jobs are removed.
+	EventDays int64 `json:"event_days,omitempty"`
+	// DedupeDays is the age at which dedupe keys and idempotency keys are forgotten. It is
+	// never less than EventDays.
+	DedupeDays int64 `json:"dedupe_days,omitempty"`
+	// MaxBytes is how much payload is kept; beyond it the oldest goes first, whatever its age.
+	MaxBytes int64 `json:"max_bytes,omitempty"`
 }
 
 // Connection is one account of one workspace on one platform, as it is kept.
@@ -72,6 +115,8 @@ type Media struct {
 	MIME      string               `json:"mime"`
 	SizeBytes int64                `json:"size_bytes"`
 	CreatedAt time.Time            `json:"created_at"`
+	// UsedAt is when a message last named it, give or take a day; zero if none has.
+	UsedAt time.Time `json:"used_at,omitzero"`
 }
 
 // Attachment is bytes on their way to a platform.

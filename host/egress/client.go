@@ -48,6 +48,16 @@ type Options struct {
 	Now func() time.Time
 	// Observe is called after every exchange, on its goroutine; nil means nobody looks.
 	Observe func(Exchange)
+	// BreakerFailures is how many of the last requests to a destination must fail, four
+	// fifths of them, for it to be left alone; 0 means 8. BreakerDelay is for how long, until
+	// it is tried again; 0 means 15 s.
+	BreakerFailures int
+	BreakerDelay    time.Duration
+	// MaxPause limits how long a destination is left alone because it says so; 0 means 1 h.
+	MaxPause time.Duration
+	// OnBreaker is told when a destination is left alone, and when not any more, on the
+	// goroutine of an exchange; nil means nobody is. It must not send anything itself.
+	OnBreaker func(BreakerChange)
 }
 
 // Exchange is one request and what came of it, for metrics and logs. It holds no secret.
@@ -66,8 +76,9 @@ type Exchange struct {
 
 // Client makes requests. It is safe for use by many goroutines, and must be closed.
 type Client struct {
-	options Options
-	pool    *pool
+	options  Options
+	pool     *pool
+	breakers *breakers
 
 	closing context.Context // done once Close was called
 	close   context.CancelFunc
@@ -81,6 +92,14 @@ func New(o Options) (*Client, error) {
 	o.MaxTimeout = orDefault(o.MaxTimeout, 60*time.Second)
 	o.MaxRequestBytes = orDefault(o.MaxRequestBytes, 1<<20)
 	o.MaxResponseBytes = orDefault(o.MaxResponseBytes, 1<<20)
+	o.BreakerDelay = orDefault(o.BreakerDelay, 15*time.Second)
+	o.MaxPause = orDefault(o.MaxPause, time.Hour)
+	if o.BreakerFailures <= 0 {
+		o.BreakerFailures = 8
+	}
+	if o.OnBreaker == nil {
+		o.OnBreaker = func(BreakerChange) {}
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -92,7 +111,7 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	closing, stop := context.WithCancel(context.Background())
-	return &Client{options: o, pool: connections, closing: closing, close: stop}, nil
+	return &Client{options: o, pool: connections, breakers: newBreakers(o), closing: closing, close: stop}, nil
 }
 
 func orDefault[T time.Duration | int64](value, otherwise T) T {
@@ -196,12 +215,18 @@ func (c *Client) timeout(millis int64) (time.Duration, error) {
 }
 
 // roundTrip sends one planned request. A fault is certain if no connection was had, so
-// that not one byte of the request can have left.
+// that not one byte of the request can have left. A destination that is left alone is not
+// asked.
 func (c *Client) roundTrip(p domain.EgressPolicy, plan *plan) (*http.Response, error) {
 	var connected atomic.Bool
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
 	ctx := httptrace.WithClientTrace(plan.request.Context(), trace)
+	leave, err := c.breakers.admit(p, plan.request.URL)
+	if err != nil {
+		return nil, err
+	}
 	response, err := c.pool.transport(p.PrivateTargets).RoundTrip(plan.request.WithContext(ctx))
+	leave.done(ctx, response, err)
 	if err != nil {
 		return nil, c.broken(ctx, err, !connected.Load(), plan.redactor)
 	}

@@ -49,8 +49,12 @@ type Permission string
 const (
 	// WorkspaceCreate is for new workspaces, and for listing all of them.
 	WorkspaceCreate Permission = "workspace.create"
+	// WorkspaceLimit is for saying how much of the host a workspace may use.
+	WorkspaceLimit Permission = "workspace.limit"
 	// WorkspaceRead is for looking at a workspace.
 	WorkspaceRead Permission = "workspace.read"
+	// HostMaintain is for retention, backups and examinations of the host's data.
+	HostMaintain Permission = "host.maintain"
 	// TokenIssue is for issuing and revoking tokens of a workspace.
 	TokenIssue Permission = "token.issue"
 	// TokenIssueAny is for issuing and revoking every token.
@@ -61,10 +65,14 @@ const (
 	PluginReview Permission = "plugin.review"
 	// PluginEnable is for enabling a plugin in a workspace.
 	PluginEnable Permission = "plugin.enable"
-	// ConnectionRead is for looking at connections.
+	// ConnectionRead is for looking at connections and bridges.
 	ConnectionRead Permission = "connection.read"
-	// ConnectionWrite is for making, changing, checking and removing connections.
+	// ConnectionWrite is for making, changing, checking and removing connections and bridges.
 	ConnectionWrite Permission = "connection.write"
+	// SubscriberRead is for looking at subscribers, and SubscriberWrite for making, changing,
+	// testing and removing them: they get every event of the workspace.
+	SubscriberRead  Permission = "subscriber.read"
+	SubscriberWrite Permission = "subscriber.write"
 	// SecretWrite is for setup steps with secrets filled in, and for rotating secrets.
 	SecretWrite Permission = "secret.write"
 	// PrivateTargets is for letting a connection reach private addresses.
@@ -77,6 +85,11 @@ const (
 	DeliveryRead Permission = "delivery.read"
 	// DeliveryReplay is for the raw bodies of deliveries, and for replaying them.
 	DeliveryReplay Permission = "delivery.replay"
+	// RecordingRead is for what runs recorded: what people wrote, and what the plugin asked.
+	RecordingRead Permission = "recording.read"
+	// NoticeRead is for the notices about a workspace, and NoticeReadAny for all of them.
+	NoticeRead    Permission = "notice.read"
+	NoticeReadAny Permission = "notice.read_any"
 	// AuditRead is for the audit log.
 	AuditRead Permission = "audit.read"
 )
@@ -97,9 +110,12 @@ var table = map[Permission]struct {
 	roles []Role
 }{
 	WorkspaceCreate: {onHost, []Role{Operator}},
+	WorkspaceLimit:  {onHost, []Role{Operator}},
+	HostMaintain:    {onHost, []Role{Operator}},
 	TokenIssueAny:   {onHost, []Role{Operator}},
 	PrivateTargets:  {onHost, []Role{Operator}},
 	AuditRead:       {onHost, []Role{Operator, Reviewer}},
+	NoticeReadAny:   {onHost, []Role{Operator}},
 	PluginReview:    {onHost, []Role{Operator, Reviewer}},
 	PluginRead:      {onHost, []Role{Operator, Reviewer, WorkspaceAdmin, WorkspaceMember, WorkspaceReader}},
 
@@ -107,7 +123,11 @@ var table = map[Permission]struct {
 	PluginEnable:    {inWorkspace, []Role{Operator, WorkspaceAdmin}},
 	ConnectionWrite: {inWorkspace, []Role{Operator, WorkspaceAdmin}},
 	SecretWrite:     {inWorkspace, []Role{Operator, WorkspaceAdmin}},
+	SubscriberWrite: {inWorkspace, []Role{Operator, WorkspaceAdmin}},
+	SubscriberRead:  {inWorkspace, []Role{Operator, WorkspaceAdmin, WorkspaceMember, WorkspaceReader}},
 	DeliveryReplay:  {inWorkspace, []Role{Operator, WorkspaceAdmin}},
+	NoticeRead:      {inWorkspace, []Role{Operator, WorkspaceAdmin}},
+	RecordingRead:   {inWorkspace, []Role{Operator, Reviewer, WorkspaceAdmin}},
 	MessageSend:     {inWorkspace, []Role{Operator, WorkspaceAdmin, WorkspaceMember}},
 	MessageRead:     {inWorkspace, []Role{Operator, WorkspaceAdmin, WorkspaceMember, WorkspaceReader}},
 	WorkspaceRead:   {inWorkspace, []Role{Operator, WorkspaceAdmin, WorkspaceMember, WorkspaceReader}},

@@ -12,15 +12,22 @@ import (
 // member and reader, in the order of identity.Roles; a dot for those who have not.
 var matrix = map[identity.Permission]string{
 	identity.WorkspaceCreate: "O....",
+	identity.WorkspaceLimit:  "O....",
+	identity.HostMaintain:    "O....",
 	identity.TokenIssueAny:   "O....",
 	identity.PrivateTargets:  "O....",
 	identity.AuditRead:       "OR...",
+	identity.NoticeReadAny:   "O....",
+	identity.NoticeRead:      "O.A..",
+	identity.RecordingRead:   "ORA..",
 	identity.PluginReview:    "OR...",
 	identity.PluginRead:      "ORAMr",
 	identity.TokenIssue:      "O.A..",
 	identity.PluginEnable:    "O.A..",
 	identity.ConnectionWrite: "O.A..",
 	identity.SecretWrite:     "O.A..",
+	identity.SubscriberWrite: "O.A..",
+	identity.SubscriberRead:  "O.AMr",
 	identity.DeliveryReplay:  "O.A..",
 	identity.MessageSend:     "O.AM.",
 	identity.MessageRead:     "O.AMr",
@@ -31,8 +38,8 @@ var matrix = map[identity.Permission]string{
 
 // onHost holds the permissions for which no workspace matters.
 var onHost = map[identity.Permission]bool{
-	identity.WorkspaceCreate: true, identity.TokenIssueAny: true, identity.PrivateTargets: true,
-	identity.AuditRead: true, identity.PluginReview: true, identity.PluginRead: true,
+	identity.WorkspaceCreate: true, identity.WorkspaceLimit: true, identity.TokenIssueAny: true, identity.PrivateTargets: true,
+	identity.AuditRead: true, identity.PluginReview: true, identity.PluginRead: true, identity.NoticeReadAny: true, identity.HostMaintain: true,
 }
 
 func TestCan(t *testing.T) {

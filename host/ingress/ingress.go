@@ -20,6 +20,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/host/broker"
 	"github.com/seed75a60ee1/patchbay/host/domain"
+	"github.com/seed75a60ee1/patchbay/host/failpoint"
 	"github.com/seed75a60ee1/patchbay/host/ingress/gate"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
@@ -56,7 +57,9 @@ type Options struct {
 	Gate gate.Options
 	// MaxBodyBytes limits a body; 0 means DefaultMaxBodyBytes.
 	MaxBodyBytes int64
-	Broker       Broker
+	// Shedding says when there is too much to do.
+	Shedding Shedding
+	Broker   Broker
 	// Links, Media and Files serve signed links.
 	Links Links
 	Media Media
@@ -65,8 +68,10 @@ type Options struct {
 
 // Server is the ingress. It is safe for concurrent use.
 type Server struct {
-	opts Options
-	gate *gate.Server
+	opts      Options
+	gate      *gate.Server
+	turnstile *turnstile
+	bodies    *gate.Budget
 }
 
 // New makes an ingress.
@@ -74,9 +79,12 @@ func New(opts Options) *Server {
 	if opts.MaxBodyBytes == 0 {
 		opts.MaxBodyBytes = DefaultMaxBodyBytes
 	}
+	opts.Shedding.fill()
 	opts.Gate.Name = "ingress"
 	opts.Gate.PanicStatus = http.StatusServiceUnavailable // platforms try that again
-	s := &Server{opts: opts, gate: gate.New(opts.Gate)}
+	s := &Server{opts: opts, gate: gate.New(opts.Gate),
+		turnstile: newTurnstile(opts.Shedding.MaxInFlight, opts.Shedding.MaxWaiting, opts.Shedding.MaxWait)}
+	s.bodies = gate.NewBudget(opts.Shedding.MaxBodyBytes, func() *gate.Problem { return s.shed(tooManyBytes) })
 	app := s.gate.App()
 	app.All("/in/*", s.receive)
 	app.Get("/media/:handle", s.download)
@@ -91,17 +99,37 @@ func (s *Server) Serve(l net.Listener) error { return s.gate.Serve(l) }
 // until ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error { return s.gate.Shutdown(ctx) }
 
-// receive takes one delivery. Its context is not bound to the connection: a platform that
-// hangs up early must not stop a commit half way.
+// receive takes one delivery, or sheds it: before its body is read if it is clear by then
+// that there is no room, and at the latest before anything is done about it.
 func (s *Server) receive(c *fiber.Ctx) error {
 	r, err := parse(&c.Request().Header, c.Request().URI().PathOriginal(), c.Request().URI().QueryString())
 	if err != nil {
 		return err
 	}
-	if r.Body, err = gate.ReadBody(c, s.opts.MaxBodyBytes); err != nil {
+	if s.turnstile.full(r.Endpoint) {
+		return s.shed(tooManyWaiting)
+	}
+	body, release, err := gate.ReadBodyWithin(c, s.opts.MaxBodyBytes, s.bodies)
+	defer release()
+	if err != nil {
 		return err
 	}
-	answer := s.opts.Broker.Receive(context.Background(), r)
+	leave, let := s.turnstile.enter(r.Endpoint)
+	if !let {
+		return s.shed(waitedTooLong)
+	}
+	defer leave()
+	r.Body = body
+	return s.deliver(c, r)
+}
+
+// deliver has the broker answer. Its context is not bound to the connection: a platform
+// that hangs up early must not stop a commit half way.
+func (s *Server) deliver(c *fiber.Ctx, r broker.Request) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Shedding.MaxTime)
+	defer cancel()
+	answer := s.opts.Broker.Receive(ctx, r)
+	failpoint.Hit(failpoint.IngressAfterCommit)
 	write(c, answer)
 	gate.OnWritten(c, answer.Answered)
 	return nil

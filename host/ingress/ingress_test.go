@@ -39,9 +39,13 @@ const limit = 64 << 10
 type fakeBroker struct {
 	answer   func(broker.Request) broker.Answer
 	received chan broker.Request
+	times    chan time.Time // the deadline of each delivery, if somebody asks
 }
 
-func (b *fakeBroker) Receive(_ context.Context, r broker.Request) broker.Answer {
+func (b *fakeBroker) Receive(ctx context.Context, r broker.Request) broker.Answer {
+	if deadline, ok := ctx.Deadline(); ok && b.times != nil {
+		b.times <- deadline
+	}
 	a := b.answer(r)
 	if a.Answered == nil {
 		a.Answered = func() {}
@@ -95,9 +99,14 @@ func open(t *testing.T, answer broker.Answer) *world {
 
 func openWith(t *testing.T, answer func(broker.Request) broker.Answer, media fakeMedia) *world {
 	t.Helper()
+	return openShedding(t, ingress.Shedding{}, answer, media)
+}
+
+func openShedding(t *testing.T, shedding ingress.Shedding, answer func(broker.Request) broker.Answer, media fakeMedia) *world {
+	t.Helper()
 	w := &world{t: t, log: new(bytes.Buffer), broker: &fakeBroker{answer: answer, received: make(chan broker.Request, 10)}}
 	w.server = ingress.New(ingress.Options{
-		MaxBodyBytes: limit, Broker: w.broker, Links: media, Media: media, Files: media,
+		MaxBodyBytes: limit, Shedding: shedding, Broker: w.broker, Links: media, Media: media, Files: media,
 		Gate: gate.Options{Now: time.Now, Metrics: noMetrics{}, NewID: func() string { return "req_1" },
 			Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))},
 	})

@@ -1,141 +1,113 @@
 package jobs
 
 import (
-	"cmp"
 	"container/heap"
-	"slices"
-	"time"
+	"container/list"
+
+	"github.com/seed75a60ee1/patchbay/host/domain"
 )
 
-// ticket is a job's place in its lane.
+// ticket is a job's place in its lane. Times are Unix time in nanoseconds: what a clock on
+// the wall shows, since that is what the store keeps.
 type ticket struct {
 	id  string
 	seq uint64
-	due time.Time
+	// at is the earliest time to run as the store has it, and due as the scheduler takes it;
+	// they differ once the clock was set back.
+	at, due int64
 }
 
-// lane is the queued jobs of one lane, in order. Its head is the only one that may run.
+// lane is the queued jobs of one lane. Only the first of them may run.
 type lane struct {
-	name      string
-	workspace string
-	tickets   []ticket // by seq
-	running   bool     // the head is with a worker
-	ready     bool     // the lane stands in turns
-	heapIndex int      // where the lane stands in dueHeap; -1 if it does not
+	name  string
+	kind  domain.JobKind
+	group *group
+	// tickets is a heap by seq. It may hold jobs that were forgotten; see Scheduler.trim.
+	tickets ticketHeap
+	// running tells that current, which is in tickets no more, is with a worker.
+	running bool
+	current ticket
+	// again is current's ticket, added once more while it ran.
+	again *ticket
+	// failures counts the runs in a row that could not be committed, and hold is when the
+	// next one may begin.
+	failures int
+	hold     int64
+	// place is where the lane stands in its group's turn; nil if it does not.
+	place *list.Element
+	// heap is the heap that the lane stands in, if any; it sorts by order.
+	heap  *laneHeap
+	order int64
+	index int
 }
 
 func (l *lane) head() ticket { return l.tickets[0] }
 
-// insert adds a ticket in its place. It reports whether the ticket is new. Whoever runs
-// stays the head until it has ended.
-func (l *lane) insert(t ticket) bool {
-	waiting := l.tickets
-	if l.running {
-		if l.head().seq == t.seq {
-			return false
-		}
-		waiting = waiting[1:]
-	}
-	at, known := slices.BinarySearchFunc(waiting, t.seq, func(x ticket, seq uint64) int {
-		return cmp.Compare(x.seq, seq)
-	})
-	if known {
-		return false
-	}
-	l.tickets = slices.Insert(l.tickets, len(l.tickets)-len(waiting)+at, t)
-	return true
+// due is when the head may run.
+func (l *lane) due() int64 { return max(l.head().due, l.hold) }
+
+type ticketHeap []ticket
+
+func (h ticketHeap) Len() int           { return len(h) }
+func (h ticketHeap) Less(i, j int) bool { return h[i].seq < h[j].seq }
+func (h ticketHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *ticketHeap) Push(x any)        { *h = append(*h, x.(ticket)) }
+
+func (h *ticketHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	old[len(old)-1] = ticket{} // lets go of the id
+	*h = old[:len(old)-1]
+	return last
 }
 
-// remove takes the ticket of a job out. It reports whether there was one.
-func (l *lane) remove(id string) bool {
-	before := len(l.tickets)
-	l.tickets = slices.DeleteFunc(l.tickets, func(t ticket) bool { return t.id == id })
-	return len(l.tickets) < before
-}
+func (l *lane) push(t ticket) { heap.Push(&l.tickets, t) }
 
-// delay moves the due time of a job.
-func (l *lane) delay(id string, due time.Time) {
-	for i := range l.tickets {
-		if l.tickets[i].id == id {
-			l.tickets[i].due = due
-		}
-	}
-}
+func (l *lane) pop() ticket { return heap.Pop(&l.tickets).(ticket) }
 
-// dueHeap is the lanes whose heads are not due yet, the earliest first.
-type dueHeap struct{ lanes laneHeap }
+// laneHeap is lanes by their order, the least first. A lane stands in one heap at most.
+type laneHeap struct{ lanes laneOrder }
 
-func (h *dueHeap) first() *lane {
+func (h *laneHeap) first() *lane {
 	if len(h.lanes) == 0 {
 		return nil
 	}
 	return h.lanes[0]
 }
 
-func (h *dueHeap) put(l *lane) { heap.Push(&h.lanes, l) }
+func (h *laneHeap) put(l *lane, order int64) {
+	l.heap, l.order = h, order
+	heap.Push(&h.lanes, l)
+}
 
-// take removes a lane; one that is not there stays away.
-func (h *dueHeap) take(l *lane) {
-	if l.heapIndex >= 0 {
-		heap.Remove(&h.lanes, l.heapIndex)
+// leave takes the lane out of the heap that it stands in, if any.
+func (l *lane) leave() {
+	if l.heap != nil {
+		heap.Remove(&l.heap.lanes, l.index)
+		l.heap = nil
 	}
 }
 
-type laneHeap []*lane
+type laneOrder []*lane
 
-func (h laneHeap) Len() int { return len(h) }
+func (h laneOrder) Len() int           { return len(h) }
+func (h laneOrder) Less(i, j int) bool { return h[i].order < h[j].order }
 
-func (h laneHeap) Less(i, j int) bool { return h[i].head().due.Before(h[j].head().due) }
-
-func (h laneHeap) Swap(i, j int) {
+func (h laneOrder) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].heapIndex, h[j].heapIndex = i, j
+	h[i].index, h[j].index = i, j
 }
 
-func (h *laneHeap) Push(x any) {
+func (h *laneOrder) Push(x any) {
 	l := x.(*lane)
-	l.heapIndex = len(*h)
+	l.index = len(*h)
 	*h = append(*h, l)
 }
 
-func (h *laneHeap) Pop() any {
+func (h *laneOrder) Pop() any {
 	old := *h
-	l := old[len(old)-1]
+	last := old[len(old)-1]
+	old[len(old)-1] = nil
 	*h = old[:len(old)-1]
-	l.heapIndex = -1
-	return l
-}
-
-// turns is the lanes that are due, by workspace: workspaces take turns, and the lanes of
-// one workspace run first come, first served.
-type turns struct {
-	order  []string // workspaces with due lanes, whose turn is next first
-	queues map[string][]*lane
-}
-
-func (t *turns) push(l *lane) {
-	if t.queues == nil {
-		t.queues = map[string][]*lane{}
-	}
-	if len(t.queues[l.workspace]) == 0 {
-		t.order = append(t.order, l.workspace)
-	}
-	t.queues[l.workspace] = append(t.queues[l.workspace], l)
-}
-
-func (t *turns) pop() *lane {
-	if len(t.order) == 0 {
-		return nil
-	}
-	workspace := t.order[0]
-	t.order = t.order[1:]
-	queue := t.queues[workspace]
-	l := queue[0]
-	if len(queue) == 1 {
-		delete(t.queues, workspace)
-	} else {
-		t.queues[workspace] = queue[1:]
-		t.order = append(t.order, workspace)
-	}
-	return l
+	return last
 }

@@ -41,13 +41,13 @@ func (w *world) put(workspace, lane string, after time.Duration) domain.Job {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.seq++
-	job := domain.Job{ID: fmt.Sprint(lane, w.seq), Seq: w.seq, Lane: lane, State: domain.JobQueued,
+	job := domain.Job{ID: fmt.Sprint(lane, w.seq), Kind: domain.JobCommand, Seq: w.seq, Lane: lane, State: domain.JobQueued,
 		Workspace: contract.WorkspaceID(workspace), NotBefore: time.Now().Add(after), CreatedAt: time.Now()}
 	w.jobs[job.ID] = job
 	return job
 }
 
-func (w *world) QueuedJobs(_ context.Context, visit func(domain.Job) error) error {
+func (w *world) QueuedTickets(_ context.Context, visit func(domain.Ticket) error) error {
 	w.mu.Lock()
 	jobs := slices.SortedFunc(func(yield func(domain.Job) bool) {
 		for _, job := range w.jobs {
@@ -58,7 +58,7 @@ func (w *world) QueuedJobs(_ context.Context, visit func(domain.Job) error) erro
 	}, func(a, b domain.Job) int { return int(a.Seq) - int(b.Seq) })
 	w.mu.Unlock()
 	for _, job := range jobs {
-		if err := visit(job); err != nil {
+		if err := visit(job.Ticket()); err != nil {
 			return err
 		}
 	}
@@ -107,9 +107,14 @@ func (w *world) log() []string {
 	return slices.Clone(w.ran)
 }
 
+func options(w *world, workers int) Options {
+	return Options{Queue: w, Runner: w, Workers: workers, Log: slog.New(slog.DiscardHandler),
+		Random: func(n int64) int64 { return n - 1 }}
+}
+
 // start starts a scheduler over the world; the cleanup stops it.
 func start(t *testing.T, w *world, workers int) *Scheduler {
-	s := New(Options{Queue: w, Runner: w, Workers: workers, Log: slog.New(slog.DiscardHandler)})
+	s := New(options(w, workers))
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +204,7 @@ func TestARunThatCouldNotBeCommittedIsTriedAgain(t *testing.T) {
 		start(t, w, 1)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		expect(t, w, "a1@0s", "a1@1s", "a1@2s")
+		expect(t, w, "a1@0s", "a1@1s", "a1@3s")
 	})
 }
 
@@ -230,7 +235,7 @@ func TestAJobSpawnedByAJobRuns(t *testing.T) {
 			if job.Lane != "a" {
 				return nil
 			}
-			next := domain.Job{ID: "spawned", Seq: 99, Lane: "b", State: domain.JobQueued, NotBefore: time.Now().Add(time.Minute)}
+			next := domain.Job{ID: "spawned", Kind: domain.JobCommand, Seq: 99, Lane: "b", State: domain.JobQueued, NotBefore: time.Now().Add(time.Minute)}
 			w.jobs[next.ID] = next
 			return []domain.Job{next}
 		}
@@ -248,7 +253,7 @@ func TestStopWaitsForWhatRunsAndStartsNothingMore(t *testing.T) {
 		w.script = func(domain.Job) (time.Duration, time.Duration, error) { return time.Minute, 0, nil }
 		w.put("w", "a", 0)
 		w.put("w", "a", 0)
-		s := New(Options{Queue: w, Runner: w, Workers: 1, Log: slog.New(slog.DiscardHandler)})
+		s := New(options(w, 1))
 		if err := s.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -268,11 +273,12 @@ func TestStopWaitsForWhatRunsAndStartsNothingMore(t *testing.T) {
 func TestBacklogTellsTheOldestThatCouldRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		s := New(Options{Queue: w, Runner: w, Log: slog.New(slog.DiscardHandler)})
+		s := New(options(w, 1))
 		s.Add(w.put("w", "a", 0), w.put("w", "b", time.Hour))
 		time.Sleep(time.Minute)
-		if queued, oldest := s.Backlog(time.Now()); queued != 2 || oldest != time.Minute {
-			t.Errorf("Backlog = %d, %v, want 2, 1m", queued, oldest)
+		want := domain.Backlog{Queued: 2, OldestRunnable: time.Minute}
+		if got := s.Backlog()[domain.JobCommand]; got != want {
+			t.Errorf("Backlog = %+v, want %+v", got, want)
 		}
 	})
 }
@@ -338,8 +344,8 @@ func TestLanesAgainstAModel(t *testing.T) {
 			if len(w.broken) > 0 {
 				rt.Error(w.broken)
 			}
-			if queued, _ := s.Backlog(time.Now()); queued != 0 {
-				rt.Errorf("%d jobs are still queued", queued)
+			if backlog := s.Backlog()[domain.JobCommand]; backlog.Queued != 0 {
+				rt.Errorf("%d jobs are still queued", backlog.Queued)
 			}
 		})
 	})

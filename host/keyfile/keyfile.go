@@ -108,3 +108,10 @@ func create(path string, content []byte) (err error) {
 	}
 	return disk.SyncDir(filepath.Dir(path))
 }
+
+// Check tells whether the key file called name is there and can be used. The error is an
+// [*Error], or matches fs.ErrNotExist. Nothing is made.
+func Check(dataDir, name string) error {
+	_, err := read(filepath.Join(Folder(dataDir), name))
+	return err
+}

@@ -18,13 +18,19 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/seed75a60ee1/patchbay/host/disk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
 // Files is a folder of attachments. It is safe for concurrent use.
-type Files struct{ dir string }
+type Files struct {
+	dir string
+
+	upkeep sync.Mutex // held while a file is put in its place or removed
+	holds  int        // while there are any, nothing is removed
+}
 
 // Open makes a Files of the folder, which is made if it is missing.
 func Open(dir string) (*Files, error) {
@@ -96,13 +102,16 @@ func (f *Files) place(from, sum string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
-	if err := os.Rename(from, to); err != nil {
+	f.upkeep.Lock()
+	err := os.Rename(from, to)
+	f.upkeep.Unlock()
+	if err != nil {
 		return err
 	}
 	return errors.Join(disk.SyncDir(filepath.Dir(to)), disk.SyncDir(f.dir))
 }
 
-func (f *Files) path(sum string) string { return filepath.Join(f.dir, sum[:2], sum+".bin") }
+func (f *Files) path(sum string) string { return filepath.Join(f.dir, sum[:2], sum+suffix) }
 
 // Open opens the bytes with that hash for reading. The caller closes them. It answers
 // fs.ErrNotExist if there are none.

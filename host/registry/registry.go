@@ -43,7 +43,9 @@ type Store interface {
 
 // Code is a compiled plugin. Close waits for the calls under way.
 type Code interface {
-	Call(ctx context.Context, inv sandbox.Invocation) (*sandbox.Result, error)
+	// Record calls an export and keeps the call whole; the recording is nil if it never
+	// began.
+	Record(ctx context.Context, inv sandbox.Invocation) (*recording.Recording, *sandbox.Result, error)
 	Close(ctx context.Context) error
 }
 

@@ -52,8 +52,8 @@ func plugin(t *testing.T, name, version string) []byte {
 // code is compiled code that tells when it was closed.
 type code struct{ closed chan struct{} }
 
-func (c *code) Call(context.Context, sandbox.Invocation) (*sandbox.Result, error) {
-	return &sandbox.Result{}, nil
+func (c *code) Record(context.Context, sandbox.Invocation) (*recording.Recording, *sandbox.Result, error) {
+	return &recording.Recording{}, &sandbox.Result{}, nil
 }
 
 func (c *code) Close(context.Context) error {

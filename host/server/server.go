@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed75a60ee1/patchbay/host/api"
+	"github.com/seed75a60ee1/patchbay/host/backup"
+	"github.com/seed75a60ee1/patchbay/host/bridges"
 	"github.com/seed75a60ee1/patchbay/host/broker"
 	"github.com/seed75a60ee1/patchbay/host/config"
 	"github.com/seed75a60ee1/patchbay/host/credentials"
@@ -26,9 +28,11 @@ import (
 	"github.com/seed75a60ee1/patchbay/host/ingress/gate"
 	"github.com/seed75a60ee1/patchbay/host/jobs"
 	"github.com/seed75a60ee1/patchbay/host/keyfile"
+	"github.com/seed75a60ee1/patchbay/host/limits"
 	"github.com/seed75a60ee1/patchbay/host/media"
 	"github.com/seed75a60ee1/patchbay/host/registry"
 	"github.com/seed75a60ee1/patchbay/host/store"
+	"github.com/seed75a60ee1/patchbay/host/subscribers"
 	"github.com/seed75a60ee1/patchbay/host/telemetry"
 	"github.com/seed75a60ee1/patchbay/host/tenant"
 	"github.com/seed75a60ee1/patchbay/sandbox"
@@ -61,19 +65,23 @@ type host struct {
 	ingressListener, managementListener net.Listener
 	addresses                           Addresses
 
-	store     *store.Store
-	authority *identity.Authority
-	keeper    *credentials.Keeper
-	egress    *egress.Client
-	files     *media.Files
-	links     *media.Links
-	metrics   *telemetry.Metrics
-	registry  *registry.Registry
-	broker    *broker.Broker
-	scheduler *jobs.Scheduler
-	tenant    *tenant.Service
-	ingress   *ingress.Server
-	api       *api.Server
+	store       *store.Store
+	authority   *identity.Authority
+	keeper      *credentials.Keeper
+	egress      *egress.Client
+	files       *media.Files
+	links       *media.Links
+	metrics     *telemetry.Metrics
+	upkeep      upkeep
+	registry    *registry.Registry
+	limits      *limits.Limiter
+	broker      *broker.Broker
+	scheduler   *jobs.Scheduler
+	tenant      *tenant.Service
+	bridges     *bridges.Room
+	subscribers *subscribers.Room
+	ingress     *ingress.Server
+	api         *api.Server
 }
 
 // open makes the rooms, from the bottom up. Whatever it returns must be closed, with an
@@ -147,12 +155,15 @@ func (h *host) publicURL() string {
 const linkKeyBytes = 32
 
 // openData opens everything that lives in the data folder.
-func (h *host) openData(context.Context) (err error) {
+func (h *host) openData(ctx context.Context) (err error) {
 	dir := h.cfg.Data
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	h.metrics = telemetry.NewMetrics(func() (int, time.Duration) { return h.scheduler.Backlog(time.Now()) })
+	if err := errors.Join(backup.Unfinished(dir), h.compactIfEmpty(ctx)); err != nil {
+		return err
+	}
+	h.metrics = telemetry.NewMetrics(func() map[domain.JobKind]domain.Backlog { return h.scheduler.Backlog() })
 	h.store, err = store.Open(filepath.Join(dir, "patchbay.db"), store.Options{Log: h.log, OnCommit: h.metrics.Commit})
 	if err != nil {
 		return err
@@ -166,7 +177,11 @@ func (h *host) openData(context.Context) (err error) {
 		return err
 	}
 	h.keeper = credentials.NewKeeper(vault, h.store)
-	return h.openMedia(dir)
+	if err := h.openMedia(dir); err != nil {
+		return err
+	}
+	h.upkeep = h.newUpkeep()
+	return nil
 }
 
 func (h *host) openMedia(dir string) (err error) {
@@ -192,6 +207,8 @@ func (h *host) openEgress(context.Context) (err error) {
 	h.egress, err = egress.New(egress.Options{
 		CACertFile: h.cfg.Egress.CAFile, DefaultTimeout: h.cfg.Egress.DefaultTimeout, MaxTimeout: h.cfg.Egress.MaxTimeout,
 		MaxRequestBytes: h.cfg.Egress.MaxRequestBytes, MaxResponseBytes: h.cfg.Egress.MaxResponseBytes, Observe: h.observe,
+		BreakerFailures: h.cfg.Egress.BreakerFailures, BreakerDelay: h.cfg.Egress.BreakerDelay, MaxPause: h.cfg.Egress.MaxPause,
+		OnBreaker: h.onBreaker,
 	})
 	if err != nil {
 		return err
@@ -249,20 +266,25 @@ type attachments struct {
 }
 
 func (h *host) openBroker(ctx context.Context) error {
-	policy := jobs.Policy{MaxAttempts: h.cfg.Jobs.MaxAttempts, MaxAge: h.cfg.Jobs.MaxAge,
-		BaseDelay: h.cfg.Jobs.BaseDelay, MaxDelay: h.cfg.Jobs.MaxDelay}
+	h.limits = h.newLimiter()
+	policy := jobs.Policy{MaxAttempts: h.cfg.Jobs.MaxAttempts, MaxFaults: h.cfg.Jobs.MaxFaults, MaxAge: h.cfg.Jobs.MaxAge,
+		BaseDelay: h.cfg.Jobs.BaseDelay, MaxDelay: h.cfg.Jobs.MaxDelay, MaxRetryAfter: h.cfg.Jobs.MaxRetryAfter}
 	h.broker = broker.New(broker.Options{
 		Store: h.store, Plugins: h.registry, Egress: h.egress, Secrets: h.keeper, Media: attachments{h.files, h.links},
-		Metrics: h.metrics, Policy: policy, OnJobs: func(jobs ...domain.Job) { h.scheduler.Add(jobs...) },
+		Metrics: h.metrics, Limits: h.limits, Policy: policy, OnJobs: func(jobs ...domain.Job) { h.scheduler.Add(jobs...) },
 		ReceiveDeadline: h.cfg.Receive.Deadline, CommandDeadline: h.cfg.Command.Deadline, MaxRepeatWindow: h.cfg.Receive.MaxRepeatWindow,
 		MediaMaxBytes: h.cfg.Media.MaxBytes, MediaLinkTTL: h.cfg.Media.LinkTTL,
 		Now: time.Now, Random: rand.Reader, Log: h.log,
 	})
-	h.scheduler = jobs.New(jobs.Options{Queue: h.store, Runner: h.broker, Workers: h.cfg.Jobs.Workers, Log: h.log})
+	h.subscribers = h.newSubscribers()
+	h.scheduler = jobs.New(jobs.Options{Queue: h.store, Runner: runners{
+		domain.JobCommand: h.broker, domain.JobEvent: h.broker, domain.JobNotify: h.subscribers,
+	}, Workers: h.cfg.Jobs.Workers, Log: h.log})
 	h.tenant = tenant.New(tenant.Options{
-		Store: h.store, Plugins: h.registry, Secrets: h.keeper, Files: h.files, Jobs: h.scheduler,
+		Store: h.store, Plugins: h.registry, Secrets: h.keeper, Files: h.files, Jobs: h.scheduler, Limits: h.limits,
 		PublicURL: h.publicURL(), MediaMaxBytes: h.cfg.Media.MaxBytes, Now: time.Now, Random: rand.Reader, Log: h.log,
 	})
+	h.bridges = h.newBridges()
 	if err := h.scheduler.Start(ctx); err != nil {
 		return err
 	}
@@ -271,7 +293,7 @@ func (h *host) openBroker(ctx context.Context) error {
 		defer cancel()
 		return h.scheduler.Stop(grace)
 	})
-	return nil
+	return h.startSubscribers(ctx)
 }
 
 // serve runs the listeners and the plugin watch until ctx ends or one of them fails.
@@ -280,6 +302,8 @@ func (h *host) serve(ctx context.Context, ready func(Addresses)) error {
 	group.Go(func() error { return h.ingress.Serve(h.ingressListener) })
 	group.Go(func() error { return h.api.Serve(h.managementListener) })
 	group.Go(func() error { h.registry.Watch(running); return nil })
+	group.Go(func() error { h.bridges.Run(running); return nil })
+	group.Go(func() error { h.upkeep.Run(running); return nil })
 	group.Go(func() error {
 		<-running.Done()
 		h.log.Info("stopping: what is under way comes to its end", "grace", h.cfg.Shutdown.Grace)

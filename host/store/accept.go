@@ -68,6 +68,7 @@ func (t *tx) commitDelivery(e domain.DeliveryEffects) (domain.DeliveryCommitted,
 	if err := t.accept(before, &e); err != nil {
 		return none, err
 	}
+	t.putRecording(e.Workspace, string(e.Delivery.ID), e.Delivery.Attempts, e.Recording)
 	t.sawTraffic(e.Connection, e.At, time.Time{})
 	return committed, nil
 }
@@ -124,7 +125,7 @@ func (t *tx) accept(before *domain.Delivery, e *domain.DeliveryEffects) error {
 	d := e.Delivery
 	switch {
 	case d.DedupeKey != "":
-		t.putJSON(bucketDedupe, dedupeKey(d.Connection, d.DedupeKey), firstAnswer{d.ID, d.Response})
+		t.putDoc(bucketDedupe, dedupeKey(d.Connection, d.DedupeKey), firstAnswer{d.ID, d.Response})
 	case before != nil && before.State == domain.DeliveryAccepted:
 		d.DedupeKey = before.DedupeKey
 	}
@@ -132,7 +133,7 @@ func (t *tx) accept(before *domain.Delivery, e *domain.DeliveryEffects) error {
 	if e.RepeatWindow <= 0 {
 		return nil
 	}
-	t.putJSON(bucketRepeats, bodyKey(d), repeatable{d.ID, e.At})
+	t.putDoc(bucketRepeats, bodyKey(d), repeatable{d.ID, e.At})
 	return t.supersede(d, e.RepeatWindow)
 }
 

@@ -99,6 +99,9 @@ func (t *tx) verifyAudit(ctx context.Context) error {
 		}
 		last = e
 	}
+	if damage := t.excuse(); damage != nil {
+		return &AuditBroken{last.Seq + 1, damage.Error()}
+	}
 	if written := t.bolt.Bucket(bucketAudit).Sequence(); written != last.Seq {
 		return &AuditBroken{last.Seq + 1, fmt.Sprintf("it and what followed are gone: %d were written", written)}
 	}

@@ -63,6 +63,7 @@ func BenchmarkCommitDelivery(b *testing.B) {
 			close(work)
 			done := make(chan error, bb.goroutines)
 			b.ResetTimer()
+			began := cpuTime(b)
 			for range bb.goroutines {
 				go func() { done <- commitAll(s, conns, &n, work) }()
 			}
@@ -71,6 +72,7 @@ func BenchmarkCommitDelivery(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+			b.ReportMetric(float64((cpuTime(b)-began).Microseconds())/float64(b.N), "cpu-µs/op")
 			stats := s.Stats()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
 			b.ReportMetric(float64(stats.Writes)/float64(stats.Commits), "requests/fsync")

@@ -42,16 +42,28 @@ func furnished(t *testing.T) *store.Store {
 	s.MarkAnswered(e.Delivery.ID)
 	failed := webhook(s, conn, 3).Delivery
 	failed.Workspace, failed.Connection, failed.State = conn.Workspace, conn.ID, domain.DeliveryFailed
-	ok(s.KeepDelivery(ctx, failed))
+	ok(s.KeepDelivery(ctx, failed, []byte("recording")))
+	ok(s.AddNotice(ctx, domain.Notice{Kind: domain.NoticeDamage}))
 	message := domain.Message{Message: *e.Events[0].Message}
-	_, _, err = s.AcceptCommand(ctx, domain.NewCommand{Workspace: "wsp_1", Connection: "con_1", IdempotencyKey: "key",
-		Command: domain.Command{Export: contract.ExportSendMessage}, Message: &message})
+	send := domain.NewCommand{Workspace: "wsp_1", Connection: "con_1", IdempotencyKey: "key",
+		Command: domain.Command{Export: contract.ExportSendMessage}, Message: &message}
+	job, _, err := s.AcceptCommand(ctx, send)
 	ok(err)
+	_, err = s.CommitCommand(ctx, domain.CommandEffects{JobID: job.ID, State: domain.JobDone, Effects: domain.Effects{Workspace: "wsp_1", Connection: "con_1"},
+		Result: &domain.CommandResult{Sent: &contract.Sent{PlatformID: "sent"}}})
+	ok(err)
+	send.IdempotencyKey = ""
+	job, _, err = s.AcceptCommand(ctx, send)
+	ok(err)
+	ok(s.WriteJournal(ctx, job.ID, 0, [][]byte{[]byte("one"), []byte("two")}))
+	ok(s.RemoveEvent(ctx, "wsp_1", 1))
 	ok(s.PutPlugin(ctx, domain.Plugin{Digest: "sha256:1", Manifest: manifest.Manifest{Name: "acme"}}))
 	ok(s.ActivatePlugin(ctx, "acme", "sha256:1"))
 	ok(s.PutRefusal(ctx, domain.Refusal{File: "a.wasm"}))
 	ok(s.PutMedia(ctx, domain.Media{Handle: "med_1"}))
 	ok(s.RevokeToken(ctx, "jti", time.Now().Add(time.Hour)))
+	ok(s.CreateSubscriber(ctx, domain.Subscriber{ID: "sub_1", Workspace: "wsp_1"}, nil))
+	ok(furnishBridge(ctx, s))
 	for range 3 {
 		ok(s.Audit(ctx, domain.AuditEntry{Action: "a"}))
 	}
@@ -69,7 +81,7 @@ func tampered(t *testing.T, s *store.Store, change func(*bbolt.Tx) error) {
 // TestCheckSeesWhatIsLost takes the first entry out of each bucket and damages it, one
 // after the other. These buckets hold records that nothing points to.
 func TestCheckSeesWhatIsLost(t *testing.T) {
-	alone := map[string]bool{"meta": true, "refusals": true, "media": true, "secrets": true, "plugins_active": true, "idempotency": true, "repeats": true, "delivery_answered": true}
+	alone := map[string]bool{"meta": true, "refusals": true, "media": true, "secrets": true, "plugins_active": true, "idempotency": true, "repeats": true, "notices": true, "delivery_answered": true}
 	s := furnished(t)
 	if problems := s.Check(t.Context()); len(problems) > 0 {
 		t.Fatalf("before anything is lost: %v", problems)
@@ -104,7 +116,7 @@ func TestCheckSeesWhatIsTooMuch(t *testing.T) {
 	for _, name := range []string{
 		"connections_by_workspace", "connections_by_endpoint", "traffic", "kv", "kv_usage", "kv_expiry", "deliveries_by_state",
 		"failed_by_body", "delivery_bodies", "delivery_answered", "messages_by_order", "messages_by_status", "messages_by_name", "jobs_by_id",
-		"jobs_by_state", "queue", "lanes", "plugins_active", "revoked_by_until", "events", "events_seq", "dedupe", "repeats", "audit",
+		"jobs_by_state", "queue", "lanes", "plugins_active", "revoked_by_until", "events", "events_removed", "dedupe", "repeats", "audit",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := furnished(t)

@@ -3,6 +3,7 @@ package store
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
@@ -31,7 +32,7 @@ func (c *checker) deliveries() {
 func (c *checker) body(name string, d domain.Delivery) {
 	body := c.tx.get(bucketBodies, key(d.ID))
 	if body == nil {
-		if d.BodyBytes > 0 && d.State != domain.DeliveryRejected {
+		if keepsBody(d) {
 			c.report("%s: it is %s and its body of %d bytes is gone", name, d.State, d.BodyBytes)
 		}
 		return
@@ -44,7 +45,11 @@ func (c *checker) body(name string, d domain.Delivery) {
 
 func (c *checker) dedupe() {
 	each(c, bucketDedupe, func(position []byte, first firstAnswer) {
-		if d, err := c.tx.delivery(first.Delivery); err != nil || d.State != domain.DeliveryAccepted {
+		d, err := c.tx.delivery(first.Delivery)
+		if errors.Is(err, domain.ErrNotFound) {
+			return // it was removed for its age; its key outlives it
+		}
+		if err != nil || d.State != domain.DeliveryAccepted {
 			c.report("dedupe key %x: delivery %q is %q: %v", position, first.Delivery, d.State, err)
 		}
 	})
@@ -56,24 +61,23 @@ func (c *checker) dedupe() {
 	})
 }
 
-// events counts the events of each workspace: their numbers must run from 1 to the last
-// one given.
+// events counts the events of each workspace: their numbers must run from the one after
+// those that were removed, without a gap.
 func (c *checker) events() {
-	next := map[contract.WorkspaceID]uint64{}
+	last := map[contract.WorkspaceID]uint64{}
 	each(c, bucketEvents, func(position []byte, e domain.Event) {
-		next[e.Workspace]++
-		if e.Seq != next[e.Workspace] || string(workspaceKey(e.Workspace).number(e.Seq)) != string(position) {
-			c.report("event %q: it has the number %d, want %d", e.ID, e.Seq, next[e.Workspace])
+		if _, met := last[e.Workspace]; !met {
+			last[e.Workspace] = c.tx.removedEvents(e.Workspace)
+		}
+		last[e.Workspace]++
+		if e.Seq != last[e.Workspace] || string(workspaceKey(e.Workspace).number(e.Seq)) != string(position) {
+			c.report("event %q: it has the number %d, want %d", e.ID, e.Seq, last[e.Workspace])
 		}
 	})
-	for ws, last := range c.tx.scan(bucketEventSeq, nil, nil) {
-		if n := next[contract.WorkspaceID(ws)]; n == 0 || n != unpackNumber(last) {
-			c.report("workspace %q has %d events and gave out %d numbers", ws, n, unpackNumber(last))
+	for ws, n := range c.tx.scan(bucketEventsRemoved, nil, nil) {
+		if len(n) != 8 || unpackNumber(n) == 0 || !c.tx.has(bucketWorkspaces, ws) {
+			c.report("workspace %q: %x says which events were removed, or there is no such workspace", ws, n)
 		}
-		delete(next, contract.WorkspaceID(ws))
-	}
-	for ws := range next {
-		c.report("workspace %q has events and gave out no numbers", ws)
 	}
 }
 
@@ -119,6 +123,8 @@ func (c *checker) burden(name string, job domain.Job) {
 		c.report("%s: it is %s and its event is %v", name, job.State, job.Event)
 	case job.Kind == domain.JobCommand && (job.Command == nil || string(job.Command.ID) != job.ID):
 		c.report("%s: it carries command %v", name, job.Command)
+	case job.Kind == domain.JobNotify:
+		c.notification(name, job)
 	case job.State == domain.JobQueued && c.tx.owns(job.Workspace, job.Connection) != nil:
 		c.report("%s: it is queued for a connection that is not there", name)
 	}
@@ -129,8 +135,8 @@ func (c *checker) burden(name string, job domain.Job) {
 
 func (c *checker) commands() {
 	each(c, bucketIdempotency, func(position []byte, a accepted) {
-		if !c.tx.has(bucketJobIDs, key(a.Job)) {
-			c.report("idempotency key %x stands for job %q, which is not there", position, a.Job)
+		if a.Thing == "" && c.tx.has(bucketJobIDs, key(a.Job)) != (a.Ended == "") {
+			c.report("idempotency key %x stands for job %q, which is not there, or was not removed", position, a.Job)
 		}
 	})
 }

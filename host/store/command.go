@@ -9,11 +9,19 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
-// accepted is what an idempotency key stands for.
+// accepted is what an idempotency key stands for: a job, or a thing.
 type accepted struct {
-	Job         string    `json:"job"`
+	Job         string    `json:"job,omitempty"`
 	RequestHash string    `json:"request_hash"`
 	At          time.Time `json:"at"`
+	// Ended is the state of the job when it was removed for its age; empty while it is there.
+	Ended domain.JobState `json:"ended,omitempty"`
+	// Message is what that job sent, if anything.
+	Message contract.MessageID `json:"message,omitempty"`
+	// Thing is what the request made or was about to make, and Settled that it did; see
+	// ClaimKey.
+	Thing   string `json:"thing,omitempty"`
+	Settled bool   `json:"settled,omitempty"`
 }
 
 // acceptance is the answer to a command.
@@ -41,6 +49,9 @@ func (t *tx) acceptCommand(n domain.NewCommand) (acceptance, error) {
 		if err != nil {
 			return acceptance{}, err
 		}
+		if first.Ended != "" {
+			return acceptance{endedJob(n, first), false}, nil
+		}
 		job, err := t.job(first.Job)
 		return acceptance{job, false}, err
 	}
@@ -56,9 +67,9 @@ func (t *tx) acceptCommand(n domain.NewCommand) (acceptance, error) {
 		n.Lane = ownLane(n.Connection, id)
 	}
 	job := t.addJob(domain.Job{ID: id, Kind: domain.JobCommand, Workspace: n.Workspace, Connection: n.Connection,
-		Lane: n.Lane, NotBefore: n.At, CreatedAt: n.At, Command: &command})
+		Lane: n.Lane, NotBefore: n.At, CreatedAt: n.At, Command: &command, IdempotencyKey: n.IdempotencyKey})
 	if n.IdempotencyKey != "" {
-		t.putJSON(bucketIdempotency, idempotencyKey(n.Workspace, n.IdempotencyKey), accepted{id, n.RequestHash, n.At})
+		t.putJSON(bucketIdempotency, idempotencyKey(n.Workspace, n.IdempotencyKey), accepted{Job: id, RequestHash: n.RequestHash, At: n.At})
 	}
 	return acceptance{job, true}, nil
 }
@@ -74,6 +85,20 @@ func (t *tx) acceptedBefore(n domain.NewCommand) (*accepted, error) {
 		return nil, domain.ErrIdempotencyMismatch
 	}
 	return &first, err
+}
+
+// endedJob is what is still known of a command that was removed for its age. The request is
+// the same, so the rest is what it said.
+func endedJob(n domain.NewCommand, first *accepted) domain.Job {
+	command := n.Command
+	command.ID = contract.CommandID(first.Job)
+	if command.Message != nil {
+		sent := *command.Message
+		sent.ID, sent.Status = first.Message, ""
+		command.Message = &sent
+	}
+	return domain.Job{ID: first.Job, Kind: domain.JobCommand, Workspace: n.Workspace, Connection: n.Connection, Lane: n.Lane,
+		State: first.Ended, CreatedAt: first.At, UpdatedAt: first.At, NotBefore: first.At, Command: &command}
 }
 
 // newCommand fills in ids and keeps the message. The caller's structures stay as they are.
@@ -138,6 +163,9 @@ func (t *tx) commitCommand(e domain.CommandEffects) (domain.CommandCommitted, er
 	}
 	t.configure(connection, &e)
 	c.Job = t.runJob(before, &e)
+	t.endJournal(e.JobID)
+	t.putRecording(e.Workspace, e.JobID, before.Attempts+1, e.Recording)
+	t.noticeParked(&c.Job, &e)
 	from := source{ws: e.Workspace, connection: e.Connection, command: before.Command.ID, at: e.At}
 	told, err := t.tellMessage(from, before.Command, &e)
 	if err != nil {
@@ -185,6 +213,19 @@ func (t *tx) runJob(before domain.Job, e *domain.CommandEffects) domain.Job {
 	return after
 }
 
+// noticeParked tells the operator of a job that waits for a decision from now on.
+func (t *tx) noticeParked(job *domain.Job, e *domain.CommandEffects) {
+	if job.State != domain.JobParked || job.Failure == nil {
+		return
+	}
+	kind := domain.NoticeJobParked
+	if job.Failure.Class == contract.FailureUncertain {
+		kind = domain.NoticeJobUncertain
+	}
+	t.notice(domain.Notice{At: e.At, Kind: kind, Workspace: job.Workspace, Connection: job.Connection, Target: job.ID,
+		Detail: fmt.Sprintf("%s failed for good after %d runs (%s): %s", job.Command.Export, job.Attempts, job.Failure.Code, job.Failure.Message)})
+}
+
 // tellMessage brings the message that the command sends, if any, up to date, and returns
 // the event that says so.
 func (t *tx) tellMessage(from source, c *domain.Command, e *domain.CommandEffects) ([]domain.Event, error) {
@@ -225,34 +266,10 @@ func (t *tx) tellSent(from source, c *domain.Command, before messageRecord, sent
 }
 
 // RequeueJob queues a parked job again, in its old place, for the given time. Its attempts
-// stay, its failure goes, and the message it sends waits again. ErrConflict if it is not
+// stay and a new series of them begins, its failure goes, and the message it sends waits again. ErrConflict if it is not
 // parked, ErrNotFound if it or its connection is not there.
 func (s *Store) RequeueJob(ctx context.Context, id string, at time.Time) (domain.Job, error) {
-	return change(ctx, s, "requeue job", func(t *tx) (domain.Job, error) {
-		before, err := t.job(id)
-		if err != nil {
-			return before, err
-		}
-		if before.State != domain.JobParked {
-			return before, fmt.Errorf("job %q is %s, not parked: %w", id, before.State, domain.ErrConflict)
-		}
-		if err := t.owns(before.Workspace, before.Connection); err != nil {
-			return before, err
-		}
-		m, err := t.messageOf(before)
-		if err != nil {
-			return before, err
-		}
-		if m != nil && m.Status == contract.MessageFailed {
-			waiting := *m
-			waiting.Status, waiting.Failure, waiting.UpdatedAt = contract.MessageQueued, nil, at
-			t.putMessage(m, waiting)
-		}
-		after := before
-		after.State, after.Failure, after.NotBefore, after.UpdatedAt = domain.JobQueued, nil, at, at
-		t.putJob(&before, after)
-		return after, nil
-	})
+	return change(ctx, s, "requeue job", func(t *tx) (domain.Job, error) { return t.requeue(id, at) })
 }
 
 // messageOf returns the message that a job sends; nil if it sends none.
@@ -270,16 +287,7 @@ func (t *tx) messageOf(job domain.Job) (*messageRecord, error) {
 // commit will answer ErrConflict.
 func (s *Store) CancelJob(ctx context.Context, id string) (domain.Job, error) {
 	now := s.opts.Now()
-	return change(ctx, s, "cancel job", func(t *tx) (domain.Job, error) {
-		job, err := t.job(id)
-		if err != nil {
-			return job, err
-		}
-		if job.State != domain.JobQueued && job.State != domain.JobParked {
-			return job, fmt.Errorf("job %q is %s: %w", id, job.State, domain.ErrConflict)
-		}
-		return t.cancel(job, "cancelled", "The command was cancelled.", now)
-	})
+	return change(ctx, s, "cancel job", func(t *tx) (domain.Job, error) { return t.cancelWaiting(id, now) })
 }
 
 func (t *tx) cancel(before domain.Job, code, message string, now time.Time) (domain.Job, error) {
@@ -290,6 +298,7 @@ func (t *tx) cancel(before domain.Job, code, message string, now time.Time) (dom
 	after := before
 	after.State, after.UpdatedAt = domain.JobCancelled, now
 	t.putJob(&before, after)
+	t.endJournal(before.ID)
 	if m != nil {
 		from := source{ws: before.Workspace, connection: before.Connection, command: before.Command.ID, at: now}
 		t.report(from, m, contract.StatusReport{Status: contract.MessageFailed,

@@ -68,9 +68,13 @@ func connectionKey(c contract.ConnectionID) key { return newKey().text(string(c)
 // putTraffic keeps the times that every delivery changes apart from the rest.
 func (t *tx) putTraffic(c contract.ConnectionID, inbound, outbound time.Time) {
 	t.put(bucketTraffic, key(c), append(packTime(inbound), packTime(outbound)...))
+	delete(t.late.traffic, c)
 }
 
 func (t *tx) traffic(c contract.ConnectionID) (inbound, outbound time.Time) {
+	if seen, ok := t.late.traffic[c]; ok {
+		return seen.inbound, seen.outbound
+	}
 	v := t.get(bucketTraffic, key(c))
 	if len(v) != 16 {
 		return time.Time{}, time.Time{}
@@ -78,16 +82,20 @@ func (t *tx) traffic(c contract.ConnectionID) (inbound, outbound time.Time) {
 	return unpackTime(v[:8]), unpackTime(v[8:])
 }
 
-// sawTraffic moves the times of the last traffic on; a zero time stands for no news.
+// sawTraffic moves the times of the last traffic on; a zero time stands for no news. That
+// the times before cannot be read is no reason to refuse what came.
 func (t *tx) sawTraffic(c contract.ConnectionID, inbound, outbound time.Time) {
+	damage := t.damage
 	in, out := t.traffic(c)
+	t.damage = damage
 	if inbound.After(in) {
 		in = inbound
 	}
 	if outbound.After(out) {
 		out = outbound
 	}
-	t.putTraffic(c, in, out)
+	t.writes++
+	t.late.traffic[c] = traffic{in.UTC(), out.UTC()}
 }
 
 // Connection returns a connection; ErrNotFound if there is none.
@@ -170,7 +178,8 @@ func (s *Store) UpdateConnection(ctx context.Context, id contract.ConnectionID, 
 
 // DeleteConnection removes a connection with its endpoint, secrets and key-value entries,
 // and cancels its queued jobs, the one that tears it down included: commit that one
-// first. Deliveries, messages and events stay. ErrNotFound if there is none.
+// first. Its bridges are paused. Deliveries, messages and events stay. ErrNotFound if
+// there is none.
 func (s *Store) DeleteConnection(ctx context.Context, id contract.ConnectionID) error {
 	now := s.opts.Now()
 	return s.update(ctx, "delete connection", func(t *tx) error {
@@ -187,12 +196,16 @@ func (s *Store) DeleteConnection(ctx context.Context, id contract.ConnectionID) 
 				return err
 			}
 		}
+		if err := t.stopBridges(c, now); err != nil {
+			return err
+		}
 		t.reindex(connectionIndex(c), nil)
 		t.clear(bucketSecrets, connectionKey(id))
 		t.clear(bucketKV, connectionKey(id))
 		t.clear(bucketKVExpiry, connectionKey(id))
 		t.delete(bucketKVUsage, key(id))
 		t.delete(bucketTraffic, key(id))
+		delete(t.late.traffic, id)
 		t.delete(bucketConnections, key(id))
 		return nil
 	})

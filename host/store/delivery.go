@@ -37,8 +37,9 @@ func hashed(d domain.Delivery) domain.Delivery {
 // KeepDelivery keeps a delivery that was rejected, failed or superseded, in the place of
 // an earlier record with its id. A rejected one is kept without its body; a failed or
 // superseded one without Body keeps the body it had. ErrConflict if it has been accepted
-// meanwhile: a commit whose caller stopped waiting may have happened.
-func (s *Store) KeepDelivery(ctx context.Context, d domain.Delivery) error {
+// meanwhile: a commit whose caller stopped waiting may have happened. The recording is
+// that of its last run; nil keeps none.
+func (s *Store) KeepDelivery(ctx context.Context, d domain.Delivery, recording []byte) error {
 	if d.State == domain.DeliveryAccepted || deliveryState(d.State) == 0 {
 		return &domain.Invalid{Problems: []domain.Problem{{Field: "state", Value: string(d.State),
 			Why: "only a commit accepts a delivery", Fix: "use rejected, failed or superseded"}}}
@@ -53,6 +54,7 @@ func (s *Store) KeepDelivery(ctx context.Context, d domain.Delivery) error {
 			return fmt.Errorf("delivery %q has been accepted: %w", d.ID, domain.ErrConflict)
 		}
 		t.putDelivery(before, d)
+		t.putRecording(d.Workspace, string(d.ID), d.Attempts, recording)
 		return nil
 	})
 }
@@ -67,17 +69,22 @@ func (t *tx) putDelivery(before *domain.Delivery, after domain.Delivery) {
 	switch {
 	case after.State == domain.DeliveryRejected:
 		if before != nil {
+			t.charge(after.Workspace, -len(t.get(bucketBodies, key(after.ID))))
 			t.delete(bucketBodies, key(after.ID))
 		}
 	case after.Body != nil:
+		kept := 0
+		if before != nil {
+			kept = len(t.get(bucketBodies, key(after.ID)))
+		}
 		t.put(bucketBodies, key(after.ID), after.Body)
+		t.charge(after.Workspace, len(after.Body)-kept)
 	}
-	after.Body, after.Answered = nil, false
-	t.putJSON(bucketDeliveries, key(after.ID), after)
+	t.putDoc(bucketDeliveries, key(after.ID), deliveryRecord{&after})
 }
 
 func deliveryIndex(d domain.Delivery) []entry {
-	index := stateIndex(bucketDeliveryListing, d.Workspace, d.Connection, deliveryState(d.State), []byte(d.ID))
+	index := []entry{{bucketDeliveryListing, deliveryRun(d.Workspace, d.Connection, deliveryState(d.State)).rest(string(d.ID)), present}}
 	if d.State == domain.DeliveryFailed {
 		index = append(index, entry{bucketFailedBodies, bodyKey(d).rest(string(d.ID)), present})
 	}
@@ -95,9 +102,19 @@ func bodyKey(d domain.Delivery) key { return connectionKey(d.Connection).text(d.
 func (s *Store) Delivery(ctx context.Context, id contract.DeliveryID) (domain.Delivery, error) {
 	return view(ctx, s, "read delivery", func(t *tx) (domain.Delivery, error) {
 		d, err := t.delivery(id)
-		d.Body = bytes.Clone(t.get(bucketBodies, key(id)))
-		return d, err
+		if err != nil {
+			return d, err
+		}
+		if d.Body = bytes.Clone(t.get(bucketBodies, key(id))); d.Body == nil && keepsBody(d) && t.damage == nil {
+			t.damage = damaged(bucketBodies, key(id), "it is gone")
+		}
+		return d, nil
 	})
+}
+
+// keepsBody tells whether a delivery must have its body.
+func keepsBody(d domain.Delivery) bool {
+	return d.BodyBytes > 0 && d.State != domain.DeliveryRejected && d.PayloadRemovedAt.IsZero()
 }
 
 // delivery returns a delivery without its body.
@@ -129,8 +146,8 @@ func (s *Store) Deliveries(ctx context.Context, f domain.DeliveryFilter, p domai
 			return nil, "", err
 		}
 		rows := t.scanBack(bucketDeliveries, nil, before)
-		if runs := deliveryRuns(f); runs != nil {
-			rows = t.newest(bucketDeliveryListing, runs, before)
+		if f.Workspace != "" || f.Connection != "" {
+			rows = t.newest(bucketDeliveryListing, t.deliveryRuns(f), before)
 		}
 		return collect(ctx, listDeliveries, p.Size(), rows, func(id, _ []byte) (domain.Delivery, bool, error) {
 			d, err := t.delivery(contract.DeliveryID(id))
@@ -139,21 +156,28 @@ func (s *Store) Deliveries(ctx context.Context, f domain.DeliveryFilter, p domai
 	})
 }
 
-// deliveryRuns returns the runs of the index that a filter needs; nil if none fits.
-func deliveryRuns(f domain.DeliveryFilter) []key {
-	scope, id := byte(scopeConnection), string(f.Connection)
-	if id == "" {
-		scope, id = scopeWorkspace, string(f.Workspace)
+// deliveryRuns returns the runs of the index that a filter by workspace or connection
+// needs.
+func (t *tx) deliveryRuns(f domain.DeliveryFilter) []key {
+	scopes := []key{workspaceKey(f.Workspace)}
+	if f.Workspace == "" {
+		scopes = t.children(bucketDeliveryListing, nil)
 	}
-	if id == "" {
-		return nil
-	}
+	states := deliveryStates
 	if f.State != "" {
-		return []key{stateKey(scope, id, deliveryState(f.State))}
+		states = []domain.DeliveryState{f.State}
 	}
 	var runs []key
-	for _, s := range deliveryStates {
-		runs = append(runs, stateKey(scope, id, deliveryState(s)))
+	for _, scope := range scopes {
+		connections := []key{scope.with(newKey().text(string(f.Connection)))}
+		if f.Connection == "" {
+			connections = t.children(bucketDeliveryListing, scope)
+		}
+		for _, c := range connections {
+			for _, s := range states {
+				runs = append(runs, c.with([]byte{deliveryState(s)}))
+			}
+		}
 	}
 	return runs
 }
@@ -161,5 +185,7 @@ func deliveryRuns(f domain.DeliveryFilter) []key {
 func selectsDelivery(f domain.DeliveryFilter, d domain.Delivery) bool {
 	return (f.Workspace == "" || f.Workspace == d.Workspace) &&
 		(f.Connection == "" || f.Connection == d.Connection) &&
-		(f.State == "" || f.State == d.State)
+		(f.State == "" || f.State == d.State) && (f.Code == "" || f.Code == d.Code) &&
+		(f.ReceivedAfter.IsZero() || d.ReceivedAt.After(f.ReceivedAfter)) &&
+		(f.ReceivedBefore.IsZero() || d.ReceivedAt.Before(f.ReceivedBefore))
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -99,14 +100,33 @@ func (t *tx) show(e domain.Event, at time.Time) (domain.Event, error) {
 // record gives an event its place and keeps it.
 func (t *tx) record(e domain.Event, at time.Time) domain.Event {
 	e.Seq, e.CommittedAt = t.lastSeq(e.Workspace)+1, at
-	t.put(bucketEventSeq, key(e.Workspace), packNumber(e.Seq))
-	t.putJSON(bucketEvents, workspaceKey(e.Workspace).number(e.Seq), e)
+	t.late.seqs[e.Workspace] = e.Seq
+	t.putDoc(bucketEvents, workspaceKey(e.Workspace).number(e.Seq), eventRecord{&e})
+	if c := e.Data.Contact; c != nil && c.Avatar != "" {
+		t.useMedia(at, []contract.MediaHandle{c.Avatar})
+	}
 	t.seen[e.Workspace] = true
 	return e
 }
 
+// lastSeq returns the Seq of the newest event of a workspace, whether that is still kept
+// or not; 0 if there was none.
 func (t *tx) lastSeq(ws contract.WorkspaceID) uint64 {
-	return unpackNumber(t.get(bucketEventSeq, key(ws)))
+	if n, ok := t.late.seqs[ws]; ok {
+		return n
+	}
+	prefix := workspaceKey(ws)
+	last := seekBefore(t.bolt.Bucket(bucketEvents).Cursor(), prefix, nil)
+	if last.key == nil || !bytes.HasPrefix(last.key, prefix) {
+		return t.removedEvents(ws)
+	}
+	return unpackNumber(last.key[len(prefix):])
+}
+
+// removedEvents returns the Seq of the newest event of a workspace that was removed; those
+// after it are kept. 0 if none was.
+func (t *tx) removedEvents(ws contract.WorkspaceID) uint64 {
+	return unpackNumber(t.get(bucketEventsRemoved, key(ws)))
 }
 
 // Events lists the events of a workspace whose Seq is above the given one, oldest first,

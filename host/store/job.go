@@ -25,6 +25,9 @@ func jobState(s domain.JobState) byte {
 // addJob queues a new job at the end of its lane.
 func (t *tx) addJob(job domain.Job) domain.Job {
 	job.Seq, job.State, job.UpdatedAt = t.next(bucketJobs), domain.JobQueued, job.CreatedAt
+	if job.NotBefore.After(job.CreatedAt) {
+		job.Since = job.NotBefore
+	}
 	t.put(bucketJobIDs, key(job.ID), packNumber(job.Seq))
 	t.putJob(nil, job)
 	return job
@@ -60,9 +63,9 @@ func (t *tx) putJob(before *domain.Job, after domain.Job) {
 }
 
 func jobIndex(job domain.Job) []entry {
-	index := stateIndex(bucketJobListing, job.Workspace, job.Connection, jobState(job.State), packNumber(job.Seq))
+	index := stateIndex(bucketJobListing, job.Workspace, contract.ConnectionID(job.Group()), jobState(job.State), packNumber(job.Seq))
 	if job.State == domain.JobQueued {
-		index = append(index, entry{bucketQueue, newKey().number(job.Seq), present},
+		index = append(index, entry{bucketQueue, newKey().number(job.Seq), packTicket(job.Ticket())},
 			entry{bucketLanes, laneKey(job.Lane).number(job.Seq), present})
 	}
 	return index
@@ -144,6 +147,9 @@ func (s *Store) Jobs(ctx context.Context, f domain.JobFilter, p domain.Page) ([]
 func jobRuns(f domain.JobFilter) []key {
 	scope, id := byte(scopeConnection), string(f.Connection)
 	if id == "" {
+		id = string(f.Subscriber)
+	}
+	if id == "" {
 		scope, id = scopeWorkspace, string(f.Workspace)
 	}
 	if id == "" {
@@ -162,7 +168,21 @@ func jobRuns(f domain.JobFilter) []key {
 func selectsJob(f domain.JobFilter, job domain.Job) bool {
 	return (f.Workspace == "" || f.Workspace == job.Workspace) &&
 		(f.Connection == "" || f.Connection == job.Connection) &&
-		(f.State == "" || f.State == job.State) && (f.Kind == "" || f.Kind == job.Kind)
+		(f.Subscriber == "" || job.Notify != nil && f.Subscriber == job.Notify.Subscriber) &&
+		(f.State == "" || f.State == job.State) && (f.Kind == "" || f.Kind == job.Kind) && selectsFailure(f, job)
+}
+
+// selectsFailure looks at what the dead letter is searched for.
+func selectsFailure(f domain.JobFilter, job domain.Job) bool {
+	if f.Export != "" && (job.Command == nil || job.Command.Export != f.Export) {
+		return false
+	}
+	if (f.Code != "" || f.Class != "") && job.Failure == nil {
+		return false
+	}
+	return (f.Code == "" || f.Code == job.Failure.Code) && (f.Class == "" || f.Class == job.Failure.Class) &&
+		(f.UpdatedAfter.IsZero() || job.UpdatedAt.After(f.UpdatedAfter)) &&
+		(f.UpdatedBefore.IsZero() || job.UpdatedAt.Before(f.UpdatedBefore))
 }
 
 // queueChunk is how many queued jobs are read at once.

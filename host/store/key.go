@@ -41,6 +41,18 @@ func (k key) with(tail []byte) key {
 	return append(append(make(key, 0, len(k)+len(tail)), k...), tail...)
 }
 
+// partBytes returns how long the text part is that k begins with; more than k if it is cut
+// short.
+func partBytes(k key) int {
+	if len(k) < 2 {
+		return len(k) + 1
+	}
+	if n := int(binary.BigEndian.Uint16(k)); n != math.MaxUint16 {
+		return 2 + n
+	}
+	return 2 + sha256.Size
+}
+
 func newKey() key { return make(key, 0, 96) }
 
 func packNumber(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

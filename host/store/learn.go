@@ -38,7 +38,7 @@ func (t *tx) learn(e *domain.Event, at time.Time) (why string, err error) {
 		return t.learnState(e, at)
 	case contract.EventConversationOpened, contract.EventConversationClosed:
 		if e.Data.Conversation != nil {
-			return "", t.sawConversation(e.Workspace, e.Connection, *e.Data.Conversation, time.Time{})
+			return "", t.sawConversation(e.Workspace, e.Connection, *e.Data.Conversation)
 		}
 	}
 	return "", nil

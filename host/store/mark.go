@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
@@ -12,63 +13,75 @@ import (
 // that it cannot write.
 const maxMarks = 1 << 16
 
-// marks are the deliveries whose answers were handed to the network and whose records do
-// not say so yet.
-type marks struct {
-	wake chan struct{} // capacity 1: there are some
+// aside is what the writer is to keep when it gets to it, while nobody waits.
+type aside struct {
+	wake chan struct{} // capacity 1: there is something
 
-	mu      sync.Mutex
-	waiting []contract.DeliveryID
+	mu       sync.Mutex
+	answered []contract.DeliveryID // whose answers were handed to the network
+	notices  []domain.Notice
 }
 
 // MarkAnswered notes, some time soon, that the answer to an accepted delivery was handed
 // to the network. It returns at once. A mark that cannot be kept is logged; the cost is
 // that a platform's next delivery with the same body may be taken for a repeat.
 func (s *Store) MarkAnswered(id contract.DeliveryID) {
-	s.marks.mu.Lock()
-	full := len(s.marks.waiting) >= maxMarks
-	if !full {
-		s.marks.waiting = append(s.marks.waiting, id)
-	}
-	s.marks.mu.Unlock()
-	if full {
+	if !s.aside.add(func(a *aside) bool {
+		if len(a.answered) >= maxMarks {
+			return false
+		}
+		a.answered = append(a.answered, id)
+		return true
+	}) {
 		s.opts.Log.Error("an answer could not be marked: too many marks wait", "delivery", id)
-		return
-	}
-	select {
-	case s.marks.wake <- struct{}{}:
-	default: // the writer has been told
 	}
 }
 
-func (m *marks) take() []contract.DeliveryID {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	waiting := m.waiting
-	m.waiting = nil
-	return waiting
+// add puts something aside and wakes the writer; false if add did not want to.
+func (a *aside) add(add func(*aside) bool) bool {
+	a.mu.Lock()
+	added := add(a)
+	a.mu.Unlock()
+	if added {
+		select {
+		case a.wake <- struct{}{}:
+		default: // the writer has been told
+		}
+	}
+	return added
 }
 
-// request turns the waiting marks into one request; nil if there are none.
-func (m *marks) request(s *Store) *request {
-	waiting := m.take()
-	if len(waiting) == 0 {
+func (a *aside) take() ([]contract.DeliveryID, []domain.Notice) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	answered, notices := a.answered, a.notices
+	a.answered, a.notices = nil, nil
+	return answered, notices
+}
+
+// request turns what was put aside into one request; nil if there is nothing.
+func (a *aside) request(s *Store) *request {
+	answered, notices := a.take()
+	if len(answered) == 0 && len(notices) == 0 {
 		return nil
 	}
 	return &request{
 		ctx: context.Background(),
 		run: func(t *tx) error {
-			t.markAnswered(waiting)
+			t.markAnswered(answered)
+			for _, n := range notices {
+				t.notice(n)
+			}
 			return nil
 		},
-		then: func(err error) { logMarks(s.opts.Log, len(waiting), err) },
+		then: func(err error) { logAside(s.opts.Log, len(answered), len(notices), err) },
 		done: make(chan struct{}),
 	}
 }
 
-func logMarks(log *slog.Logger, count int, err error) {
+func logAside(log *slog.Logger, answered, notices int, err error) {
 	if err != nil {
-		log.Error("answers could not be marked", "deliveries", count, "error", err)
+		log.Error("answers could not be marked, and notices not be kept", "deliveries", answered, "notices", notices, "error", err)
 	}
 }
 

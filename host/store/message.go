@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
@@ -14,13 +16,16 @@ type messageRecord struct {
 	domain.Message
 	// Order is its place among all messages of the host.
 	Order uint64 `json:"order"`
+	// Earlier says, of an inbound message, that every inbound one before it in its
+	// conversation has at least this status.
+	Earlier contract.MessageStatus `json:"earlier,omitempty"`
 }
 
 // createMessage keeps a new message.
 func (t *tx) createMessage(m domain.Message) error {
 	record := messageRecord{Message: m, Order: t.next(bucketMessages)}
 	t.putMessage(nil, record)
-	return t.sawConversation(m.Workspace, m.Connection, m.Conversation, m.CreatedAt)
+	return t.sawConversation(m.Workspace, m.Connection, m.Conversation)
 }
 
 // putMessage replaces a message; before is nil for a new one.
@@ -30,16 +35,15 @@ func (t *tx) putMessage(before *messageRecord, after messageRecord) {
 		old = messageIndex(*before)
 	}
 	t.reindex(old, messageIndex(after))
-	t.putJSON(bucketMessages, key(after.ID), after)
+	t.putDoc(bucketMessages, key(after.ID), after)
+	t.useMedia(after.UpdatedAt, mediaOf(&after.Message.Message))
 }
 
 func messageIndex(m messageRecord) []entry {
 	id := []byte(m.ID)
-	index := []entry{{bucketMessageOrder, messageOrderKey(m), id}}
-	for _, s := range underway {
-		if m.Status == s {
-			index = append(index, entry{bucketMessageStatus, statusPrefix(&m, s).number(m.Order), id})
-		}
+	index := []entry{{bucketMessageOrder, messageOrderKey(m), orderValue(m)}}
+	if m.Direction == domain.Outbound && slices.Contains(underway, m.Status) {
+		index = append(index, entry{bucketMessageStatus, statusPrefix(&m, m.Status).number(m.Order), id})
 	}
 	if m.PlatformID != "" {
 		index = append(index, entry{bucketMessagePlatform, messageNameKey(m.Connection, m.PlatformID), id})
@@ -55,14 +59,26 @@ func messageNameKey(c contract.ConnectionID, name contract.PlatformMessageID) ke
 	return connectionKey(c).text(string(name))
 }
 
-// statusPrefix is what the messages share that went the same way as m in its conversation
-// and have the given status.
-func statusPrefix(m *messageRecord, s contract.MessageStatus) key {
-	direction := byte('o')
-	if m.Direction == domain.Inbound {
-		direction = 'i'
+// inboundMark is the bit of an orderValue that tells an inbound message.
+const inboundMark = 0x80
+
+// orderValue is what the order index says of a message: one byte with its direction and the
+// rank of its Earlier, so that a walk back need not read what it passes; then its id.
+func orderValue(m messageRecord) []byte {
+	head := byte(0)
+	if m.Earlier != "" {
+		head = rank(m.Earlier)
 	}
-	return connectionKey(m.Connection).text(string(m.Conversation.ID)).byte(direction).byte(rank(s))
+	if m.Direction == domain.Inbound {
+		head |= inboundMark
+	}
+	return append([]byte{head}, m.ID...)
+}
+
+// statusPrefix is what the outbound messages share that are in one conversation and have
+// one status.
+func statusPrefix(m *messageRecord, s contract.MessageStatus) key {
+	return connectionKey(m.Connection).text(string(m.Conversation.ID)).byte(rank(s))
 }
 
 func (t *tx) message(id contract.MessageID) (messageRecord, error) {
@@ -129,8 +145,8 @@ func (s *Store) Messages(ctx context.Context, ws contract.WorkspaceID, f domain.
 			return nil, "", err
 		}
 		return collect(ctx, listMessages, p.Size(), t.scan(bucketMessageOrder, prefix, after),
-			func(_, id []byte) (domain.Message, bool, error) {
-				m, err := t.message(contract.MessageID(id))
+			func(_, entry []byte) (domain.Message, bool, error) {
+				m, err := t.message(contract.MessageID(entry[1:]))
 				return m.Message, true, err
 			})
 	})
@@ -150,6 +166,9 @@ func (s *Store) Conversations(
 		return collect(ctx, listConversations, p.Size(), t.scan(bucketConversations, prefix, after),
 			func(_, doc []byte) (domain.ConversationSummary, bool, error) {
 				summary, err := decode[domain.ConversationSummary](bucketConversations, doc)
+				if err == nil {
+					summary.LastMessageAt, err = t.lastMessageAt(summary)
+				}
 				return summary, true, err
 			})
 	})
@@ -159,27 +178,39 @@ func conversationKey(ws contract.WorkspaceID, c contract.ConnectionID, id contra
 	return workspaceKey(ws).text(string(c)).text(string(id))
 }
 
-// sawConversation keeps what is known about a conversation. at is when a message of it
-// became known; zero if none did.
-func (t *tx) sawConversation(ws contract.WorkspaceID, c contract.ConnectionID, seen contract.Conversation, at time.Time) error {
+// lastMessageAt returns when the newest message of a conversation became known: the newest
+// that is kept says so, or else the record.
+func (t *tx) lastMessageAt(c domain.ConversationSummary) (time.Time, error) {
+	for _, entry := range t.scanBack(bucketMessageOrder, conversationKey(c.Workspace, c.Connection, c.ID), nil) {
+		m, err := t.message(contract.MessageID(entry[1:]))
+		return m.CreatedAt, err
+	}
+	return c.LastMessageAt, nil
+}
+
+// sawConversation keeps what is known about a conversation. Most of the time that is
+// nothing new, and shows without decoding what is kept.
+func (t *tx) sawConversation(ws contract.WorkspaceID, c contract.ConnectionID, seen contract.Conversation) error {
 	k := conversationKey(ws, c, seen.ID)
-	after := domain.ConversationSummary{Conversation: seen, Workspace: ws, Connection: c, LastMessageAt: at}
-	if t.has(bucketConversations, k) {
-		before, err := load[domain.ConversationSummary](t, bucketConversations, k)
+	after := domain.ConversationSummary{Conversation: seen, Workspace: ws, Connection: c}
+	t.scratch = conversationRecord{&after}.appendTo(t.scratch[:0])
+	kept := t.get(bucketConversations, k)
+	if bytes.Equal(kept, t.scratch) {
+		return nil
+	}
+	if kept != nil {
+		before, err := decode[domain.ConversationSummary](bucketConversations, kept)
 		if err != nil {
 			return err
 		}
 		if seen.Title == "" {
 			after.Title = before.Title
 		}
-		after.Group = seen.Group || before.Group
-		if at.Before(before.LastMessageAt) {
-			after.LastMessageAt = before.LastMessageAt
-		}
+		after.Group, after.LastMessageAt = seen.Group || before.Group, before.LastMessageAt
 		if after == before {
 			return nil
 		}
 	}
-	t.putJSON(bucketConversations, k, after)
+	t.putDoc(bucketConversations, k, conversationRecord{&after})
 	return nil
 }

@@ -14,13 +14,18 @@ import (
 type listing byte
 
 const (
-	listWorkspaces    listing = 'w'
-	listConnections   listing = 'c'
-	listDeliveries    listing = 'd'
-	listMessages      listing = 'm'
-	listConversations listing = 'v'
-	listJobs          listing = 'j'
-	listAudit         listing = 'a'
+	listWorkspaces       listing = 'w'
+	listConnections      listing = 'c'
+	listDeliveries       listing = 'd'
+	listMessages         listing = 'm'
+	listConversations    listing = 'v'
+	listJobs             listing = 'j'
+	listAudit            listing = 'a'
+	listNotices          listing = 'n'
+	listOldestJobs       listing = 'J'
+	listOldestDeliveries listing = 'D'
+	listBridges          listing = 'b'
+	listBridgeLinks      listing = 'l'
 )
 
 // maxCursor is the longest cursor that is looked at. A position is at most two parts of

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -9,7 +8,7 @@ import (
 )
 
 // schemaVersion is what this program writes. RATIONALE.md holds the layout.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // The buckets. A record bucket holds JSON documents, unless its comment says otherwise;
 // an index bucket can be made anew from the records.
@@ -35,8 +34,8 @@ var (
 	bucketDedupe          = []byte("dedupe")              // connection, key → first delivery and its answer
 	bucketRepeats         = []byte("repeats")             // connection, hash → newest accepted delivery
 
-	bucketEvents   = []byte("events")     // workspace, sequence number
-	bucketEventSeq = []byte("events_seq") // workspace → last sequence number
+	bucketEvents        = []byte("events")         // workspace, sequence number
+	bucketEventsRemoved = []byte("events_removed") // workspace → last sequence number that is kept no more
 
 	bucketMessages        = []byte("messages")           // message
 	bucketMessageOrder    = []byte("messages_by_order")  // workspace, connection, conversation, order → message
@@ -47,7 +46,7 @@ var (
 	bucketJobs        = []byte("jobs")          // sequence number
 	bucketJobIDs      = []byte("jobs_by_id")    // job → sequence number
 	bucketJobListing  = []byte("jobs_by_state") // scope, state, sequence number
-	bucketQueue       = []byte("queue")         // sequence number, of queued jobs
+	bucketQueue       = []byte("queue")         // sequence number, of queued jobs → ticket
 	bucketLanes       = []byte("lanes")         // lane, sequence number, of queued jobs
 	bucketIdempotency = []byte("idempotency")   // workspace, key
 
@@ -55,6 +54,17 @@ var (
 	bucketActive   = []byte("plugins_active") // name → digest
 	bucketRefusals = []byte("refusals")       // file
 	bucketMedia    = []byte("media")          // handle
+
+	bucketRecordings = []byte("recordings") // delivery or job, run → as its maker encoded it
+	bucketJournal    = []byte("journal")    // job, place → as its maker encoded it
+	bucketNotices    = []byte("notices")    // sequence number
+
+	bucketSubscribers        = []byte("subscribers")         // workspace, subscriber
+	bucketSubscriberProgress = []byte("subscriber_progress") // subscriber
+	bucketBridges            = []byte("bridges")             // workspace, bridge
+	bucketBridgeProgress     = []byte("bridge_progress")     // bridge
+	bucketBridgeLinks        = []byte("bridge_links")        // bridge, …: see bridge.go
+	bucketUsage              = []byte("usage")               // workspace → bytes of payload kept
 
 	bucketAudit        = []byte("audit")            // sequence number
 	bucketRevoked      = []byte("revoked")          // token → time
@@ -65,9 +75,11 @@ func allBuckets() [][]byte {
 	return [][]byte{
 		bucketMeta, bucketWorkspaces, bucketConnections, bucketTraffic, bucketByWorkspace, bucketByEndpoint,
 		bucketSecrets, bucketKV, bucketKVUsage, bucketKVExpiry, bucketDeliveries, bucketBodies, bucketAnswered,
-		bucketDeliveryListing, bucketFailedBodies, bucketDedupe, bucketRepeats, bucketEvents, bucketEventSeq,
+		bucketDeliveryListing, bucketFailedBodies, bucketDedupe, bucketRepeats, bucketEvents, bucketEventsRemoved,
 		bucketMessages, bucketMessageOrder, bucketMessageStatus, bucketMessagePlatform, bucketConversations,
 		bucketJobs, bucketJobIDs, bucketJobListing, bucketQueue, bucketLanes, bucketIdempotency,
+		bucketRecordings, bucketJournal, bucketNotices, bucketSubscribers, bucketSubscriberProgress, bucketBridges,
+		bucketBridgeProgress, bucketBridgeLinks, bucketUsage,
 		bucketPlugins, bucketActive, bucketRefusals, bucketMedia, bucketAudit, bucketRevoked, bucketRevokedUntil,
 	}
 }
@@ -78,7 +90,7 @@ var growing = map[string]bool{
 	string(bucketDeliveries): true, string(bucketBodies): true, string(bucketAnswered): true, string(bucketEvents): true,
 	string(bucketMessages): true, string(bucketJobs): true, string(bucketJobIDs): true,
 	string(bucketQueue): true, string(bucketAudit): true, string(bucketDeliveryListing): true,
-	string(bucketJobListing): true, string(bucketMedia): true,
+	string(bucketJobListing): true, string(bucketMedia): true, string(bucketRecordings): true, string(bucketNotices): true,
 }
 
 var (
@@ -90,26 +102,6 @@ var (
 	errForeign = errors.New("it is a bbolt file, but not one of Patchbay's; use another path")
 	errNewer   = errors.New("it was written by a newer Patchbay; use that version, or restore a backup made with this one")
 )
-
-// migrate makes the buckets of a fresh file, and refuses a file that this program cannot
-// read.
-func migrate(b *bbolt.Tx) error {
-	meta := b.Bucket(bucketMeta)
-	if meta == nil {
-		if k, _ := b.Cursor().First(); k != nil {
-			return errForeign
-		}
-		return create(b)
-	}
-	version := meta.Get(keySchema)
-	if len(version) != 8 {
-		return errForeign
-	}
-	if v := binary.BigEndian.Uint64(version); v != schemaVersion {
-		return fmt.Errorf("its schema is %d and this program writes %d: %w", v, schemaVersion, errNewer)
-	}
-	return nil
-}
 
 func create(b *bbolt.Tx) error {
 	for _, name := range allBuckets() {

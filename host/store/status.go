@@ -98,7 +98,34 @@ func (t *tx) moveOn(m *messageRecord, report contract.StatusReport, at time.Time
 // moveEarlier moves on the messages before m that went the same way in its conversation.
 // Each message is looked at only when it moves, however many there are.
 func (t *tx) moveEarlier(m *messageRecord, status contract.MessageStatus, at time.Time) (moved int, err error) {
-	var ids []contract.MessageID
+	ids := t.earlierOutbound(m, status)
+	if m.Direction == domain.Inbound {
+		ids = t.earlierInbound(m, status)
+	}
+	for _, id := range ids {
+		earlier, err := t.message(id)
+		if err != nil {
+			return 0, err
+		}
+		if t.moveOn(&earlier, contract.StatusReport{Status: status}, at) {
+			moved++
+		}
+	}
+	if m.Direction == domain.Outbound || rank(m.Earlier) >= rank(status) {
+		return moved, nil
+	}
+	before, err := t.message(m.ID) // it may have moved itself
+	if err != nil {
+		return 0, err
+	}
+	after := before
+	after.Earlier = status
+	t.putMessage(&before, after)
+	return moved, nil
+}
+
+// earlierOutbound returns the sent messages before m that have a lower status.
+func (t *tx) earlierOutbound(m *messageRecord, status contract.MessageStatus) (ids []contract.MessageID) {
 	for _, s := range underway {
 		if rank(s) >= rank(status) {
 			continue
@@ -110,14 +137,26 @@ func (t *tx) moveEarlier(m *messageRecord, status contract.MessageStatus, at tim
 			ids = append(ids, contract.MessageID(id))
 		}
 	}
-	for _, id := range ids {
-		earlier, err := t.message(id)
-		if err != nil {
-			return 0, err
-		}
-		t.moveOn(&earlier, contract.StatusReport{Status: status}, at)
+	return ids
+}
+
+// earlierInbound returns the received messages before m, back to the one that an earlier
+// report of the kind was about: what is before that has moved already.
+func (t *tx) earlierInbound(m *messageRecord, status contract.MessageStatus) (ids []contract.MessageID) {
+	if rank(m.Earlier) >= rank(status) {
+		return nil
 	}
-	return len(ids), nil
+	conversation := conversationKey(m.Workspace, m.Connection, m.Conversation.ID)
+	for _, entry := range t.scanBack(bucketMessageOrder, conversation, packNumber(m.Order)) {
+		if entry[0]&inboundMark == 0 {
+			continue
+		}
+		ids = append(ids, contract.MessageID(entry[1:]))
+		if entry[0]&^inboundMark >= rank(status) {
+			break
+		}
+	}
+	return ids
 }
 
 // report moves a message on and makes that visible, for what the host itself knows. The

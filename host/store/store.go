@@ -22,8 +22,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -65,18 +69,47 @@ type Store struct {
 	watch *watchers
 
 	requests chan *request
-	marks    marks
+	aside    aside
 	quit     chan struct{} // closed by Close: no more requests
 	stopped  chan struct{} // closed by the writer: all that were queued are answered
 	closing  sync.Once
+
+	// The writer's own.
+	room arena
+	last struct {
+		group int
+		took  time.Duration
+	}
+
+	harm harm // what was found to be damaged
 
 	commits, writes, failures atomic.Uint64
 	largest                   atomic.Int64
 }
 
-// mapBytes is the address space to reserve at first. Within it the file grows without
-// being mapped anew, which would make the writer wait for every read.
-const mapBytes = 1 << 30
+// The address space to reserve. Within it the file grows without being mapped anew, which
+// would make the writer wait for every read, and a backup is a long one. Addresses cost
+// nothing where there are enough of them.
+const (
+	mapBytes     = 1 << 30
+	wideMapBytes = mapBytes << (6 * (strconv.IntSize / 64)) // 64 GiB if addresses have 64 bits
+)
+
+// openMapped opens a file with as much address space as there is.
+func openMapped(path string, timeout time.Duration) (*bbolt.DB, error) {
+	opts := bbolt.Options{
+		Timeout: timeout, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, NoStatistics: true, InitialMmapSize: mapBytes,
+	}
+	if runtime.GOOS == "linux" { // elsewhere a file may grow to the size of its map
+		wide := opts
+		wide.InitialMmapSize = wideMapBytes
+		db, err := bbolt.Open(path, 0o600, &wide)
+		if !errors.Is(err, syscall.ENOMEM) {
+			return db, err
+		}
+	}
+	return bbolt.Open(path, 0o600, &opts)
+}
 
 // Open opens the file at path and creates it if there is none. The folder must exist.
 // Only one process can have a file open.
@@ -84,38 +117,73 @@ func Open(path string, opts Options) (*Store, error) {
 	opts = opts.filled()
 	_, err := os.Stat(path)
 	fresh := errors.Is(err, os.ErrNotExist)
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: opts.LockTimeout, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
-		InitialMmapSize: mapBytes, NoStatistics: true,
-	})
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, fmt.Errorf("open store %q: another process has it open; stop that one, or use another data folder: %w", path, err)
-	}
+	torn, err := preflight(path, opts.LockTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", path, err)
 	}
-	if err := prepare(db, fresh); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store %q: %w", path, err), db.Close())
+	db, err := openFile(path, fresh, opts)
+	if err != nil {
+		return nil, fmt.Errorf("open store %q: %w", path, err)
 	}
 	s := newStore(db, opts)
 	go s.write()
+	if torn {
+		s.tellTorn()
+	}
 	return s, nil
 }
 
-// prepare makes a fresh file durable in its folder and checks what the file is.
-func prepare(db *bbolt.DB, fresh bool) error {
-	if fresh {
-		if err := disk.SyncDir(filepath.Dir(db.Path())); err != nil {
-			return err
+// openFile opens a file and brings it up to date.
+func openFile(path string, fresh bool, opts Options) (*bbolt.DB, error) {
+	db, err := openMapped(path, opts.LockTimeout)
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("another process has it open; stop that one, or use another data folder: %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	current, err := prepare(db, fresh)
+	if err == nil && current {
+		err = removeIfThere(path + rewriting) // a crash may have left one
+		return db, err
+	}
+	if err == nil {
+		opts.Log.Info("the store is brought up to date", "path", path, "schema", schemaVersion)
+		if err = upgrade(db); err != nil {
+			err = fmt.Errorf("bring it up to schema %d, for which the disk must have room for a second file; it is as it was: %w", schemaVersion, err)
 		}
 	}
-	return db.Update(migrate)
+	if err = errors.Join(err, db.Close()); err != nil {
+		return nil, err
+	}
+	return openFile(path, false, opts)
+}
+
+// prepare makes a fresh file durable in its folder and checks what the file is. It returns
+// false for one with an older layout.
+func prepare(db *bbolt.DB, fresh bool) (current bool, err error) {
+	if fresh {
+		if err := disk.SyncDir(filepath.Dir(db.Path())); err != nil {
+			return false, err
+		}
+	}
+	var schema uint64
+	if err := db.View(func(b *bbolt.Tx) (err error) {
+		schema, err = schemaOf(b)
+		return err
+	}); err != nil {
+		return false, err
+	}
+	if schema == 0 {
+		return true, db.Update(create)
+	}
+	return schema == schemaVersion, nil
 }
 
 func newStore(db *bbolt.DB, opts Options) *Store {
 	return &Store{
 		db: db, opts: opts, ids: newIDs(opts.Now, opts.Entropy), watch: newWatchers(),
-		requests: make(chan *request, 2*maxGroup), marks: marks{wake: make(chan struct{}, 1)},
+		requests: make(chan *request, 2*maxGroup), aside: aside{wake: make(chan struct{}, 1)},
 		quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
 }
@@ -188,14 +256,33 @@ func view[T any](ctx context.Context, s *Store, what string, read func(*tx) (T, 
 	if err := ctx.Err(); err != nil {
 		return none, fmt.Errorf("%s: %w", what, err)
 	}
-	err := s.db.View(func(b *bbolt.Tx) (err error) {
-		result, err = read(&tx{bolt: b})
+	err := s.look(func(t *tx) (err error) {
+		result, err = read(t)
 		return err
 	})
 	if err != nil {
 		return none, fmt.Errorf("%s: %w", what, available(err))
 	}
 	return result, nil
+}
+
+// look runs a read. What is wrong with the file is an error, whatever shape it takes.
+func (s *Store) look(read func(*tx) error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.broken("a read", p)
+		}
+	}()
+	return s.db.View(func(b *bbolt.Tx) error {
+		t := &tx{bolt: b}
+		err := read(t)
+		if t.damage != nil {
+			s.tellDamage(t.damage)
+			return t.damage
+		}
+		return err
+	})
 }
 
 // available tells a store that cannot answer from an answer.

@@ -16,16 +16,21 @@ import (
 // tx is one transaction, for reading or for writing.
 //
 // A write that fails is remembered and fails its request when that ends; so writes
-// return nothing, and reads return their errors.
+// return nothing. A damaged value is remembered likewise: it reads as absent, and whatever
+// the request made of that is not its answer.
 type tx struct {
 	bolt *bbolt.Tx
-	ids  *ids // nil in a read
+	ids  *ids   // nil in a read
+	room *arena // nil in a read
 
-	writes int   // writes tried so far, by all requests of the group
-	failed error // the first write that failed
+	writes int           // writes tried so far, by all requests of the group
+	failed error         // the first write that failed
+	damage *DamagedError // the first damaged value that the request read
 
 	seen    map[contract.WorkspaceID]bool // workspaces that have new events
 	dropped []dropped
+	late    late   // what is written once for the whole group
+	scratch []byte // where records are encoded
 }
 
 // entry is one entry of an index.
@@ -38,10 +43,41 @@ type entry struct {
 // present is the value of an index entry that says all in its key.
 var present = []byte{1}
 
-func (t *tx) get(bucket []byte, k key) []byte { return t.bolt.Bucket(bucket).Get(k) }
+// get returns a value, which is the transaction's; nil if there is none, or if it is
+// damaged.
+func (t *tx) get(bucket []byte, k key) []byte {
+	sealed := t.bolt.Bucket(bucket).Get(k)
+	if sealed == nil {
+		return nil
+	}
+	value, ok := unseal(bucket, k, sealed)
+	if !ok {
+		t.harm(bucket, k)
+		return nil
+	}
+	return value
+}
+
+func (t *tx) harm(bucket []byte, k key) {
+	if t.damage == nil {
+		t.damage = damaged(bucket, k, whyChecksum)
+	}
+}
+
+// excuse returns the damage that was met and forgets it, for whoever can go on all the
+// same; nil if there was none.
+func (t *tx) excuse() error {
+	if t.damage == nil {
+		return nil
+	}
+	damage := t.damage
+	t.damage = nil
+	return damage
+}
 
 func (t *tx) has(bucket []byte, k key) bool { return t.get(bucket, k) != nil }
 
+// put keeps a copy of value.
 func (t *tx) put(bucket []byte, k key, value []byte) {
 	t.writes++
 	if t.failed == nil {
@@ -49,7 +85,7 @@ func (t *tx) put(bucket []byte, k key, value []byte) {
 		if growing[string(bucket)] {
 			b.FillPercent = 0.9
 		}
-		t.fail(bucket, b.Put(k, value))
+		t.fail(bucket, b.Put(k, t.room.seal(bucket, k, value)))
 	}
 }
 
@@ -68,6 +104,12 @@ func (t *tx) putJSON(bucket []byte, k key, value any) {
 		return
 	}
 	t.put(bucket, k, doc)
+}
+
+// putDoc is putJSON for records that know how to encode themselves, which is much cheaper.
+func (t *tx) putDoc(bucket []byte, k key, record appendable) {
+	t.scratch = record.appendTo(t.scratch[:0])
+	t.put(bucket, k, t.scratch)
 }
 
 // next returns the next number of a bucket, from 1.
@@ -141,7 +183,7 @@ func (t *tx) scanFrom(bucket []byte, prefix key, start []byte) iter.Seq2[[]byte,
 	return func(yield func(position, value []byte) bool) {
 		c := t.bolt.Bucket(bucket).Cursor()
 		for k, v := c.Seek(prefix.with(start)); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
-			if !yield(k[len(prefix):], v) {
+			if !t.yield(bucket, prefix, k, v, yield) {
 				return
 			}
 		}
@@ -153,27 +195,37 @@ func (t *tx) scanFrom(bucket []byte, prefix key, start []byte) iter.Seq2[[]byte,
 func (t *tx) scanBack(bucket []byte, prefix key, before []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(position, value []byte) bool) {
 		c := t.bolt.Bucket(bucket).Cursor()
-		for k, v := seekBefore(c, prefix, before); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Prev() {
-			if !yield(k[len(prefix):], v) {
+		for e := seekBefore(c, prefix, before); e.key != nil && bytes.HasPrefix(e.key, prefix); e = entryOf(c.Prev()) {
+			if !t.yield(bucket, prefix, e.key, e.value, yield) {
 				return
 			}
 		}
 	}
 }
 
+// yield hands an entry on, unless it is damaged: then the scan ends, and the request with it.
+func (t *tx) yield(bucket []byte, prefix, k key, sealed []byte, yield func(position, value []byte) bool) bool {
+	value, ok := unseal(bucket, k, sealed)
+	if !ok {
+		t.harm(bucket, k)
+		return false
+	}
+	return yield(k[len(prefix):], value)
+}
+
 // seekBefore finds the last entry before prefix+before, or the last with the prefix.
-func seekBefore(c *bbolt.Cursor, prefix key, before []byte) (k, v []byte) {
+func seekBefore(c *bbolt.Cursor, prefix key, before []byte) sealedEntry {
 	bound := prefix.with(before)
 	if len(before) == 0 {
 		bound = successor(prefix)
 	}
 	if len(bound) == 0 {
-		return c.Last()
+		return entryOf(c.Last())
 	}
-	if k, _ = c.Seek(bound); k == nil {
-		return c.Last()
+	if k, _ := c.Seek(bound); k == nil {
+		return entryOf(c.Last())
 	}
-	return c.Prev()
+	return entryOf(c.Prev())
 }
 
 // successor returns the first key after all keys that begin with prefix, or nothing if

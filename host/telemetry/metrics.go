@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
+	"github.com/seed75a60ee1/patchbay/host/limits"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
@@ -38,12 +39,21 @@ type Metrics struct {
 	commitGroup      prometheus.Histogram
 	pluginStates     *prometheus.GaugeVec
 	requests         *prometheus.CounterVec
+	notifications    *prometheus.CounterVec
+	notifySeconds    prometheus.Histogram
+	notifyLag        prometheus.Histogram
+	bridged          *prometheus.CounterVec
 	streams          prometheus.Gauge
+	breakersOpen     *prometheus.GaugeVec
+	breakers         *prometheus.CounterVec
+	shed             *prometheus.CounterVec
+	limited          *prometheus.CounterVec
+	retention        retention
 }
 
-// NewMetrics makes the metrics of one host. backlog is asked at each scrape for the number
-// of queued jobs and how long the oldest runnable one has waited.
-func NewMetrics(backlog func() (queued int, oldest time.Duration)) *Metrics {
+// NewMetrics makes the metrics of one host. backlog is asked at each scrape for how much of
+// each kind of job waits.
+func NewMetrics(backlog func() map[domain.JobKind]domain.Backlog) *Metrics {
 	fine := []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "patchbay", Name: name, Help: help}, labels)
@@ -66,12 +76,25 @@ func NewMetrics(backlog func() (queued int, oldest time.Duration)) *Metrics {
 			Help: "Time of store transactions, fsync included.", Buckets: fine}),
 		commitGroup: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "patchbay", Name: "store_commit_group",
 			Help: "Writes committed by one transaction.", Buckets: prometheus.ExponentialBuckets(1, 2, 10)}),
-		pluginStates: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "patchbay", Name: "plugins", Help: "Plugin versions by state."}, []string{"state"}),
-		requests:     counter("http_requests_total", "HTTP requests by application, route and status.", "app", "route", "code"),
-		streams:      prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "patchbay", Name: "event_streams", Help: "Open event streams."}),
+		pluginStates:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "patchbay", Name: "plugins", Help: "Plugin versions by state."}, []string{"state"}),
+		notifications: counter("notifications_total", "Attempts to send events to subscribers, by what came of them.", "outcome"),
+		notifySeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "patchbay", Name: "notification_seconds",
+			Help: "Time of attempts to send events to subscribers.", Buckets: fine}),
+		notifyLag: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "patchbay", Name: "notification_lag_seconds",
+			Help: "Time from an event's commit to its first attempt.", Buckets: fine}),
+		requests: counter("http_requests_total", "HTTP requests by application, route and status.", "app", "route", "code"),
+		bridged:  counter("bridged_total", "What bridges carried over and left out, by what became of it.", "outcome"),
+		breakersOpen: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "patchbay", Name: "breakers_open",
+			Help: "Destinations that are left alone because they fail."}, []string{"plugin"}),
+		breakers: counter("breaker_changes_total", "Destinations that began or ceased to be left alone.", "plugin", "state"),
+		streams:  prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "patchbay", Name: "event_streams", Help: "Open event streams."}),
+		shed:     counter("deliveries_shed_total", "Deliveries answered 503 because there was too much to do.", "why"),
+		limited:  counter("limited_total", "What was refused because a workspace reached a limit.", "limit"),
 	}
+	m.retention = newRetention()
+	m.registry.MustRegister(m.retention.removed, m.retention.bytes, m.retention.passes)
 	m.registry.MustRegister(m.deliveries, m.deliverySeconds, m.invocations, m.invocationErrors, m.fuel, m.hostCalls, m.jobs, m.egress,
-		m.egressSeconds, m.commitSeconds, m.commitGroup, m.pluginStates, m.requests, m.streams,
+		m.egressSeconds, m.commitSeconds, m.commitGroup, m.pluginStates, m.breakersOpen, m.breakers, m.requests, m.bridged, m.notifications, m.notifySeconds, m.notifyLag, m.streams, m.shed, m.limited,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &jobsCollector{backlog})
 	return m
 }
@@ -131,6 +154,22 @@ func (m *Metrics) Egress(plugin string, status int, code string, took time.Durat
 	m.egressSeconds.WithLabelValues(plugin).Observe(took.Seconds())
 }
 
+// Breaker counts a destination that is left alone from now on, or not any more; again
+// tells that it was before.
+func (m *Metrics) Breaker(plugin string, open, again bool) {
+	plugin = m.plugin(plugin)
+	switch {
+	case again:
+		m.breakers.WithLabelValues(plugin, "still_open").Inc()
+	case open:
+		m.breakers.WithLabelValues(plugin, "open").Inc()
+		m.breakersOpen.WithLabelValues(plugin).Inc()
+	default:
+		m.breakers.WithLabelValues(plugin, "closed").Inc()
+		m.breakersOpen.WithLabelValues(plugin).Dec()
+	}
+}
+
 // Commit counts a store transaction of group writes.
 func (m *Metrics) Commit(group int, took time.Duration) {
 	m.commitGroup.Observe(float64(group))
@@ -141,6 +180,21 @@ func (m *Metrics) Commit(group int, took time.Duration) {
 func (m *Metrics) Plugins(counts map[domain.PluginState]int) {
 	for state, n := range counts {
 		m.pluginStates.WithLabelValues(string(state)).Set(float64(n))
+	}
+}
+
+// Bridged counts n things that a bridge did.
+func (m *Metrics) Bridged(outcome string, n uint64) {
+	m.bridged.WithLabelValues(outcome).Add(float64(n))
+}
+
+// Notification counts an attempt to send an event to a subscriber: what came of it, how long
+// after the event's commit it began (negative if it was not the first), and its time.
+func (m *Metrics) Notification(outcome string, lag, took time.Duration) {
+	m.notifications.WithLabelValues(outcome).Inc()
+	m.notifySeconds.Observe(took.Seconds())
+	if lag >= 0 {
+		m.notifyLag.Observe(lag.Seconds())
 	}
 }
 
@@ -155,16 +209,22 @@ func (m *Metrics) Stream() (closed func()) {
 	return sync.OnceFunc(m.streams.Dec)
 }
 
+// Shed counts a delivery that was turned away because there was too much to do.
+func (m *Metrics) Shed(why string) { m.shed.WithLabelValues(why).Inc() }
+
+// Limited counts what was refused because a workspace reached a limit.
+func (m *Metrics) Limited(limit limits.Name) { m.limited.WithLabelValues(string(limit)).Inc() }
+
 // jobsCollector asks for the backlog when it is scraped, so that the figures are never
 // stale.
 type jobsCollector struct {
-	backlog func() (queued int, oldest time.Duration)
+	backlog func() map[domain.JobKind]domain.Backlog
 }
 
 var (
-	queuedDesc = prometheus.NewDesc("patchbay_jobs_queued", "Jobs that have not ended.", nil, nil)
+	queuedDesc = prometheus.NewDesc("patchbay_jobs_queued", "Jobs that have not ended.", []string{"kind"}, nil)
 	oldestDesc = prometheus.NewDesc("patchbay_jobs_oldest_runnable_age_seconds",
-		"How long the job that has waited longest past its time has waited.", nil, nil)
+		"How long the job that has waited longest past its time has waited.", []string{"kind"}, nil)
 )
 
 // Describe sends the descriptions; see prometheus.Collector.
@@ -175,7 +235,8 @@ func (c *jobsCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect sends the figures; see prometheus.Collector.
 func (c *jobsCollector) Collect(ch chan<- prometheus.Metric) {
-	queued, oldest := c.backlog()
-	ch <- prometheus.MustNewConstMetric(queuedDesc, prometheus.GaugeValue, float64(queued))
-	ch <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, oldest.Seconds())
+	for kind, b := range c.backlog() {
+		ch <- prometheus.MustNewConstMetric(queuedDesc, prometheus.GaugeValue, float64(b.Queued), string(kind))
+		ch <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, b.OldestRunnable.Seconds(), string(kind))
+	}
 }

@@ -53,7 +53,9 @@ func scrape(t *testing.T, m *telemetry.Metrics) string {
 }
 
 func TestMetricsSayWhatHappened(t *testing.T) {
-	m := telemetry.NewMetrics(func() (int, time.Duration) { return 3, 90 * time.Second })
+	m := telemetry.NewMetrics(func() map[domain.JobKind]domain.Backlog {
+		return map[domain.JobKind]domain.Backlog{domain.JobCommand: {Queued: 3, OldestRunnable: 90 * time.Second}}
+	})
 	m.Delivery("elma365", "accepted", time.Millisecond)
 	m.Invocation("elma365", contract.ExportReceive, time.Millisecond, 1234, "trap")
 	m.HostCall("elma365", contract.HostKVGet)
@@ -63,6 +65,9 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 	m.Commit(7, time.Millisecond)
 	m.Plugins(map[domain.PluginState]int{domain.PluginApproved: 2})
 	m.Request("ingress", "/in/:endpoint", 503)
+	m.Swept("payload", 3, 4096)
+	m.RetentionPass(true)
+	m.RetentionPass(false)
 	closed := m.Stream()
 	got := scrape(t, m)
 	for _, want := range []string{
@@ -76,9 +81,12 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		`patchbay_store_commit_group_sum 7`,
 		`patchbay_plugins{state="approved"} 2`,
 		`patchbay_http_requests_total{app="ingress",code="503",route="/in/:endpoint"} 1`,
-		`patchbay_jobs_queued 3`,
-		`patchbay_jobs_oldest_runnable_age_seconds 90`,
+		`patchbay_jobs_queued{kind="command"} 3`,
+		`patchbay_jobs_oldest_runnable_age_seconds{kind="command"} 90`,
 		`patchbay_event_streams 1`,
+		`patchbay_retention_removed_total{room="payload"} 3`,
+		`patchbay_retention_bytes_total{room="payload"} 4096`,
+		`patchbay_retention_passes_total{outcome="broken_off"} 1`,
 	} {
 		if !strings.Contains(got, want+"\n") {
 			t.Errorf("the metrics lack %s", want)
@@ -92,7 +100,7 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 }
 
 func TestTheNumberOfPluginLabelsIsBounded(t *testing.T) {
-	m := telemetry.NewMetrics(func() (int, time.Duration) { return 0, 0 })
+	m := telemetry.NewMetrics(func() map[domain.JobKind]domain.Backlog { return nil })
 	for i := range 1000 {
 		m.Delivery(fmt.Sprintf("plugin-%d", i), "accepted", 0)
 	}

@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -40,6 +41,9 @@ func (s *Service) Send(ctx context.Context, by domain.Actor, ws contract.Workspa
 	if err := s.checkSend(ctx, ws, send); err != nil {
 		return domain.Job{}, domain.Message{}, err
 	}
+	if err := s.admit(ws, int64(len(send.Message.AppendJSON(nil)))); err != nil {
+		return domain.Job{}, domain.Message{}, err
+	}
 	now := s.opts.Now()
 	message := send.Message
 	message.ID, message.Status = contract.MessageID(s.opts.Store.NewID("msg")), contract.MessageQueued
@@ -53,8 +57,13 @@ func (s *Service) Send(ctx context.Context, by domain.Actor, ws contract.Workspa
 		return domain.Job{}, domain.Message{}, fmt.Errorf("send to connection %s: %w", c.ID, err)
 	}
 	if !created {
-		kept, err = s.opts.Store.Message(ctx, ws, job.Command.Message.ID)
-		return job, kept, err
+		first, err := s.opts.Store.Message(ctx, ws, job.Command.Message.ID)
+		if errors.Is(err, domain.ErrNotFound) && job.State.Ended() { // it was removed for its age
+			kept.Message, kept.Command = *job.Command.Message, job.Command.ID
+			kept.CreatedAt, kept.UpdatedAt = job.CreatedAt, job.UpdatedAt
+			return job, kept, nil
+		}
+		return job, first, err
 	}
 	s.opts.Jobs.Add(job)
 	kept.Command = job.Command.ID
@@ -123,16 +132,21 @@ func mediaOf(m contract.Message) (found []reference) {
 	return found
 }
 
-// accept makes a command durable and has it run.
+// accept makes a command durable and has it run. A repeat of a named request gets the
+// command of the first.
 func (s *Service) accept(ctx context.Context, by domain.Actor, c domain.Connection, command domain.Command, lane string) (domain.Job, error) {
 	command.By = by.Subject
-	job, _, err := s.opts.Store.AcceptCommand(ctx, domain.NewCommand{
+	once := domain.OnceOf(ctx)
+	job, created, err := s.opts.Store.AcceptCommand(ctx, domain.NewCommand{
 		Workspace: c.Workspace, Connection: c.ID, Command: command, Lane: lane, At: s.opts.Now(),
+		IdempotencyKey: once.Key, RequestHash: once.RequestHash,
 	})
 	if err != nil {
 		return domain.Job{}, fmt.Errorf("accept %s for connection %s: %w", command.Export, c.ID, err)
 	}
-	s.opts.Jobs.Add(job)
+	if created {
+		s.opts.Jobs.Add(job)
+	}
 	return job, nil
 }
 
@@ -140,6 +154,9 @@ func (s *Service) accept(ctx context.Context, by domain.Actor, c domain.Connecti
 func (s *Service) CheckConnection(ctx context.Context, by domain.Actor, ws contract.WorkspaceID, id contract.ConnectionID) (domain.Job, error) {
 	c, err := s.connection(ctx, ws, id)
 	if err != nil {
+		return domain.Job{}, err
+	}
+	if err := s.admit(ws, 0); err != nil {
 		return domain.Job{}, err
 	}
 	return s.accept(ctx, by, c, domain.Command{Export: contract.ExportCheckHealth}, domain.ConnectionLane(id))
@@ -154,6 +171,9 @@ func (s *Service) LookupContact(ctx context.Context, by domain.Actor, ws contrac
 	if who == "" || len(who) > 512 {
 		return domain.Job{}, &domain.Invalid{Problems: []domain.Problem{{Field: "contact", Value: string(who),
 			Why: "it has not 1 to 512 bytes", Fix: "name the person as the platform does"}}}
+	}
+	if err := s.admit(ws, 0); err != nil {
+		return domain.Job{}, err
 	}
 	return s.accept(ctx, by, c, domain.Command{Export: contract.ExportLookupContact, Contact: who}, "")
 }
@@ -170,6 +190,9 @@ func (s *Service) ReportStatus(ctx context.Context, by domain.Actor, ws contract
 	}
 	if problems := statusProblems(m, report); len(problems) > 0 {
 		return domain.Job{}, &domain.Invalid{Problems: problems}
+	}
+	if err := s.admit(ws, 0); err != nil {
+		return domain.Job{}, err
 	}
 	status := &contract.StatusReport{PlatformID: m.PlatformID, MessageID: m.ID, Status: report.Status}
 	if report.Status == contract.MessageFailed {
@@ -245,9 +268,31 @@ func (s *Service) Upload(ctx context.Context, _ domain.Actor, ws contract.Worksp
 	if err != nil {
 		return domain.Media{}, fmt.Errorf("upload: %w", err)
 	}
-	m := domain.Media{Handle: contract.MediaHandle(s.opts.Store.NewID("med")), Workspace: ws, SHA256: sum,
-		Name: fileName(name), MIME: mime, SizeBytes: size, CreatedAt: s.opts.Now()}
+	if once := domain.OnceOf(ctx); once.Key != "" { // what was sent is known only now
+		ctx = domain.WithOnce(ctx, domain.Once{Key: once.Key, RequestHash: once.RequestHash + " " + sum})
+	}
+	claimed, settled, err := s.claim(ctx, ws, "med")
+	if err != nil {
+		return domain.Media{}, err
+	}
+	handle := contract.MediaHandle(claimed)
+	if settled {
+		return s.uploaded(ctx, ws, handle)
+	}
+	m := domain.Media{Handle: handle, Workspace: ws, SHA256: sum, Name: fileName(name), MIME: mime, SizeBytes: size, CreatedAt: s.opts.Now()}
 	if err := s.opts.Store.PutMedia(ctx, m); err != nil {
+		return domain.Media{}, fmt.Errorf("upload: %w", err)
+	}
+	return m, s.settle(ctx, ws)
+}
+
+// uploaded is the attachment that a request repeats the upload of.
+func (s *Service) uploaded(ctx context.Context, ws contract.WorkspaceID, h contract.MediaHandle) (domain.Media, error) {
+	m, err := s.opts.Store.Media(ctx, h)
+	switch {
+	case errors.Is(err, domain.ErrNotFound) || err == nil && m.Workspace != ws:
+		return domain.Media{}, errRemoved(string(h))
+	case err != nil:
 		return domain.Media{}, fmt.Errorf("upload: %w", err)
 	}
 	return m, nil

@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
+	"github.com/seed75a60ee1/patchbay/host/limits"
 	"github.com/seed75a60ee1/patchbay/host/registry"
 	"github.com/seed75a60ee1/patchbay/host/secret"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
@@ -47,15 +49,47 @@ func (s *Service) CreateConnection(ctx context.Context, by domain.Actor, ws cont
 	if err := check(version, n); err != nil {
 		return domain.Connection{}, err
 	}
-	connection, secrets, err := s.prepare(version, ws, n)
+	claimed, settled, err := s.claim(ctx, ws, "con")
 	if err != nil {
 		return domain.Connection{}, err
 	}
-	if err := s.opts.Store.CreateConnection(ctx, connection, secrets); err != nil {
+	id := contract.ConnectionID(claimed)
+	connection, err := s.connection(ctx, ws, id)
+	switch {
+	case err == nil && settled:
+		return connection, nil
+	case errors.Is(err, domain.ErrNotFound) && settled:
+		return domain.Connection{}, errRemoved(claimed)
+	case errors.Is(err, domain.ErrNotFound):
+		connection, err = s.makeConnection(ctx, by, version, ws, id, n)
+	}
+	if err != nil {
+		return domain.Connection{}, err
+	}
+	if err := s.setUp(setUpOnce(ctx, id), by, version, connection); err != nil {
+		return connection, err
+	}
+	return connection, s.settle(ctx, ws)
+}
+
+// makeConnection makes a connection with that id, unless a repeat of the same request does
+// so at the same time: then it returns that one.
+func (s *Service) makeConnection(ctx context.Context, by domain.Actor, v *registry.Version, ws contract.WorkspaceID, id contract.ConnectionID, n NewConnection) (domain.Connection, error) {
+	connection, secrets, err := s.prepare(v, ws, id, n)
+	if err != nil {
+		return domain.Connection{}, err
+	}
+	err = s.opts.Limits.Within(ctx, ws, limits.Connections,
+		func(ctx context.Context) (int64, error) { return s.opts.Store.CountConnections(ctx, ws) },
+		func(ctx context.Context) error { return s.opts.Store.CreateConnection(ctx, connection, secrets) })
+	if err != nil {
+		if first, missing := s.connection(ctx, ws, id); missing == nil {
+			return first, nil
+		}
 		return domain.Connection{}, fmt.Errorf("create connection: %w", err)
 	}
 	s.audit(ctx, by, "connection.created", ws, connection.ID, string(connection.ID), n.Plugin+" "+n.Name)
-	return connection, s.setUp(ctx, by, version, connection)
+	return connection, nil
 }
 
 // enabled returns the plugin's version if the workspace may connect with it.
@@ -117,14 +151,14 @@ func secretProblems(declared map[string]manifest.Secret, brought map[string]stri
 	return problems
 }
 
-func (s *Service) prepare(v *registry.Version, ws contract.WorkspaceID, n NewConnection) (domain.Connection, []domain.Secret, error) {
+func (s *Service) prepare(v *registry.Version, ws contract.WorkspaceID, id contract.ConnectionID, n NewConnection) (domain.Connection, []domain.Secret, error) {
 	endpoint, err := secret.Generate(s.opts.Random, endpointBytes)
 	if err != nil {
 		return domain.Connection{}, nil, fmt.Errorf("make an endpoint: %w", err)
 	}
 	now := s.opts.Now()
 	c := domain.Connection{
-		ID: contract.ConnectionID(s.opts.Store.NewID("con")), Workspace: ws, Plugin: n.Plugin, Name: n.Name,
+		ID: id, Workspace: ws, Plugin: n.Plugin, Name: n.Name,
 		State: contract.StatePending, Endpoint: endpoint.Reveal(), Settings: n.Settings, CreatedAt: now, UpdatedAt: now,
 		Capabilities: v.Manifest.Capabilities,
 	}

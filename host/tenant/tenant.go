@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
+	"github.com/seed75a60ee1/patchbay/host/limits"
 	"github.com/seed75a60ee1/patchbay/host/registry"
 	"github.com/seed75a60ee1/patchbay/host/secret"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
@@ -26,6 +27,7 @@ type Store interface {
 	Workspace(ctx context.Context, id contract.WorkspaceID) (domain.Workspace, error)
 	UpdateWorkspace(ctx context.Context, id contract.WorkspaceID, change func(*domain.Workspace) error) (domain.Workspace, error)
 	CreateConnection(ctx context.Context, c domain.Connection, secrets []domain.Secret) error
+	CountConnections(ctx context.Context, ws contract.WorkspaceID) (int64, error)
 	Connection(ctx context.Context, id contract.ConnectionID) (domain.Connection, error)
 	UpdateConnection(ctx context.Context, id contract.ConnectionID, change func(*domain.Connection) error) (domain.Connection, error)
 	DeleteConnection(ctx context.Context, id contract.ConnectionID) error
@@ -33,9 +35,16 @@ type Store interface {
 	Job(ctx context.Context, id string) (domain.Job, error)
 	RequeueJob(ctx context.Context, id string, at time.Time) (domain.Job, error)
 	CancelJob(ctx context.Context, id string) (domain.Job, error)
+	// OldestJobs lists jobs in one state, oldest first; a page may be short of its limit.
+	OldestJobs(ctx context.Context, f domain.JobFilter, p domain.Page) (items []domain.Job, next string, err error)
+	// RequeueJobs and CancelJobs change several jobs in one transaction.
+	RequeueJobs(ctx context.Context, ids []string, at time.Time) (done []domain.Job, skipped []domain.Skipped, err error)
+	CancelJobs(ctx context.Context, ids []string) (done []domain.Job, skipped []domain.Skipped, err error)
 	Message(ctx context.Context, ws contract.WorkspaceID, id contract.MessageID) (domain.Message, error)
 	PutMedia(ctx context.Context, m domain.Media) error
 	Media(ctx context.Context, h contract.MediaHandle) (domain.Media, error)
+	ClaimKey(ctx context.Context, ws contract.WorkspaceID, once domain.Once, id string, at time.Time) (domain.Claim, error)
+	SettleKey(ctx context.Context, ws contract.WorkspaceID, key string) error
 	Audit(ctx context.Context, e domain.AuditEntry) error
 	NewID(prefix string) string
 }
@@ -66,6 +75,20 @@ type Jobs interface {
 	Forget(job domain.Job)
 }
 
+// Limits bounds what a workspace uses.
+type Limits interface {
+	// AdmitCommand answers a domain.ErrQuota that says more if the workspace may not ask for
+	// a command of so many bytes now.
+	AdmitCommand(ws contract.WorkspaceID, bytes int64) error
+	// Within has create make one more of what limit counts, if there are fewer of it than
+	// the workspace may have.
+	Within(ctx context.Context, ws contract.WorkspaceID, limit limits.Name, count func(context.Context) (int64, error), create func(context.Context) error) error
+	// Effective is what binds a workspace now; Changed says that this is not any more what
+	// it was.
+	Effective(ws contract.WorkspaceID) domain.Limits
+	Changed(ws contract.WorkspaceID)
+}
+
 // Options says how a service works.
 type Options struct {
 	Store   Store
@@ -73,6 +96,7 @@ type Options struct {
 	Secrets Secrets
 	Files   Files
 	Jobs    Jobs
+	Limits  Limits
 	// PublicURL is the base of receive URLs, without a slash at its end.
 	PublicURL string
 	// MediaMaxBytes limits one upload.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/host/credentials"
 	"github.com/seed75a60ee1/patchbay/host/domain"
+	"github.com/seed75a60ee1/patchbay/host/limits"
 	"github.com/seed75a60ee1/patchbay/host/media"
 	"github.com/seed75a60ee1/patchbay/host/registry"
 	"github.com/seed75a60ee1/patchbay/host/store"
@@ -58,6 +59,7 @@ type world struct {
 	keeper    *credentials.Keeper
 	plugins   *plugins
 	jobs      *noted
+	limits    *limits.Limiter
 	workspace domain.Workspace
 	rival     domain.Workspace
 }
@@ -93,7 +95,15 @@ func newWorld(t *testing.T) *world {
 		Secrets: map[string]manifest.Secret{
 			"token": {Purpose: "Test.", GenerateBytes: 32}, "brought": {Purpose: "Test."}, "extra": {Purpose: "Test.", Optional: true}},
 	}}}}}
-	w.Service = tenant.New(tenant.Options{Store: s, Plugins: w.plugins, Secrets: w.keeper, Files: files, Jobs: w.jobs, PublicURL: "https://host.test",
+	w.limits = limits.New(limits.Options{
+		Own: func(ctx context.Context, ws contract.WorkspaceID) (domain.Limits, error) {
+			kept, err := s.Workspace(ctx, ws)
+			return kept.Limits, err
+		},
+		Queued: func(contract.WorkspaceID) int { return 0 }, Refused: func(limits.Name) {}, Now: time.Now,
+		Random: func() float64 { return 0 }, Log: slog.New(slog.DiscardHandler),
+	})
+	w.Service = tenant.New(tenant.Options{Store: s, Plugins: w.plugins, Secrets: w.keeper, Files: files, Jobs: w.jobs, Limits: w.limits, PublicURL: "https://host.test",
 		MediaMaxBytes: 1000, Now: time.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler)})
 	if w.workspace, err = w.CreateWorkspace(t.Context(), boss, "Parcel Express"); err != nil {
 		t.Fatal(err)

@@ -13,8 +13,10 @@ import (
 type commandCommand struct {
 	List   commandList   `cmd:"" help:"List the commands of a workspace."`
 	Show   commandShow   `cmd:"" help:"Show one command."`
-	Retry  commandRetry  `cmd:"" help:"Run a parked command again."`
-	Cancel commandCancel `cmd:"" help:"Give a queued or parked command up."`
+	Retry  commandRetry  `cmd:"" help:"Run a parked command again, or every one that is selected. One whose failure is uncertain may take effect twice."`
+	Cancel commandCancel `cmd:"" help:"Give a queued or parked command up, or every parked one that is selected."`
+	// Recording is what one run of a command was.
+	Recording commandRecording `cmd:"" help:"Read the recording of a run, for patchbay plugin replay."`
 }
 
 type commandList struct {
@@ -22,10 +24,14 @@ type commandList struct {
 	pageFlags
 	Connection contract.ConnectionID `placeholder:"ID" help:"Only this connection."`
 	State      domain.JobState       `enum:",queued,done,parked,cancelled" default:"" placeholder:"STATE" help:"Only commands that are queued, done, parked or cancelled."`
+	Export     contract.Export       `placeholder:"NAME" help:"Only those that do this, such as send_message."`
+	Code       string                `placeholder:"CODE" help:"Only those whose last run failed with this code."`
+	Class      contract.FailureClass `enum:",retry,retry_after,reauthorise,permanent,uncertain" default:"" placeholder:"CLASS" help:"Only those whose last run failed in this way: retry, retry_after, reauthorise, permanent or uncertain."`
 }
 
 func (c *commandList) Run(ctx context.Context, s *session) error {
-	page, err := s.connect().Commands(ctx, c.Workspace, client.CommandFilter{Connection: c.Connection, State: c.State, Page: c.page()})
+	page, err := s.connect().Commands(ctx, c.Workspace, client.CommandFilter{Connection: c.Connection, State: c.State,
+		Export: c.Export, Code: c.Code, Class: c.Class, Page: c.page()})
 	if err != nil {
 		return err
 	}
@@ -56,18 +62,49 @@ func (c *commandShow) Run(ctx context.Context, s *session) error {
 	return s.show(found, func() { showCommand(s, found) })
 }
 
-type commandRetry struct{ oneCommand }
+// commands names one command of a workspace, or selects many.
+type commands struct {
+	inWorkspace
+	ID string `arg:"" optional:"" help:"The command."`
+	parkedFlags
+}
+
+// Validate refuses a selection of nothing.
+func (c *commands) Validate() error {
+	if err := c.inWorkspace.Validate(); err != nil {
+		return err
+	}
+	return oneOrMany(c.ID, c.selection() != client.ParkedCommands{})
+}
+
+type commandRetry struct{ commands }
 
 func (c *commandRetry) Run(ctx context.Context, s *session) error {
+	if c.ID == "" {
+		return s.inBatches("queued again", c.batches(ctx, s.connect().RetryCommands))
+	}
 	queued, err := s.connect().RetryCommand(ctx, c.Workspace, c.ID)
 	return s.queued(queued, err)
 }
 
-type commandCancel struct{ oneCommand }
+type commandCancel struct{ commands }
 
 func (c *commandCancel) Run(ctx context.Context, s *session) error {
+	if c.ID == "" {
+		return s.inBatches("gave up", c.batches(ctx, s.connect().CancelCommands))
+	}
 	cancelled, err := s.connect().CancelCommand(ctx, c.Workspace, c.ID)
 	return s.queued(cancelled, err)
+}
+
+// batches makes the request for the batch after a cursor.
+func (c *commands) batches(ctx context.Context,
+	ask func(context.Context, contract.WorkspaceID, client.ParkedCommands) (domain.Bulk, error)) func(string) (domain.Bulk, error) {
+	return func(after string) (domain.Bulk, error) {
+		which := c.selection()
+		which.After = after
+		return ask(ctx, c.Workspace, which)
+	}
 }
 
 // queued answers a request that made or changed a command.

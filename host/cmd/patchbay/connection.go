@@ -35,6 +35,7 @@ type oneConnection struct {
 
 type connectionCreate struct {
 	inWorkspace
+	onceFlag
 	Plugin string            `required:"" help:"The plugin's name."`
 	Name   string            `required:"" help:"What people call the connection."`
 	Set    map[string]string `mapsep:"none" placeholder:"SETTING=VALUE" help:"Give a setting; repeat for more."`
@@ -50,7 +51,7 @@ func (c *connectionCreate) Run(ctx context.Context, s *session) error {
 		}
 		secrets[name] = value
 	}
-	made, err := s.connect().CreateConnection(ctx, c.Workspace, client.NewConnection{
+	made, err := s.connect().CreateConnection(c.named(ctx), c.Workspace, client.NewConnection{
 		Plugin: c.Plugin, Name: c.Name, Settings: c.Set, Secrets: secrets,
 	})
 	if err != nil {

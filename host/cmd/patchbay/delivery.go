@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/seed75a60ee1/patchbay/host/client"
@@ -14,7 +15,9 @@ import (
 type deliveryCommand struct {
 	List   deliveryList   `cmd:"" help:"List deliveries, without their bodies."`
 	Show   deliveryShow   `cmd:"" help:"Show one delivery."`
-	Replay deliveryReplay `cmd:"" help:"Run a failed delivery through its plugin again."`
+	Replay deliveryReplay `cmd:"" help:"Run a failed delivery through its plugin again, or every one that is selected."`
+	// Recording is what one run of a delivery was.
+	Recording deliveryRecording `cmd:"" help:"Read the recording of a run, for patchbay plugin replay."`
 }
 
 type deliveryList struct {
@@ -59,11 +62,40 @@ func (c *deliveryShow) Run(ctx context.Context, s *session) error {
 }
 
 type deliveryReplay struct {
-	oneDelivery
-	Force bool `help:"Replay it although the platform's own repeat of it was accepted: its events come again."`
+	inWorkspace
+	ID             contract.DeliveryID   `arg:"" optional:"" help:"The delivery."`
+	Force          bool                  `help:"Replay it although the platform's own repeat of it was accepted: its events come again."`
+	All            bool                  `help:"Every failed delivery of the workspace."`
+	Connection     contract.ConnectionID `placeholder:"ID" help:"The failed deliveries of this connection."`
+	Code           string                `placeholder:"CODE" help:"Those that failed with this code."`
+	ReceivedAfter  time.Time             `placeholder:"TIME" format:"2006-01-02T15:04:05Z07:00" help:"Those that came after this time, such as 2026-11-22T10:00:00Z."`
+	ReceivedBefore time.Time             `placeholder:"TIME" format:"2006-01-02T15:04:05Z07:00" help:"Those that came before this time."`
+}
+
+func (c *deliveryReplay) selection() client.FailedDeliveries {
+	return client.FailedDeliveries{Connection: c.Connection, Code: c.Code, ReceivedAfter: c.ReceivedAfter,
+		ReceivedBefore: c.ReceivedBefore, Batch: client.Batch{All: c.All}}
+}
+
+// Validate refuses a selection of nothing.
+func (c *deliveryReplay) Validate() error {
+	if err := c.inWorkspace.Validate(); err != nil {
+		return err
+	}
+	if c.ID == "" && c.Force {
+		return &usageError{why: "--force is for one delivery, whose events then come again", hint: "name it"}
+	}
+	return oneOrMany(string(c.ID), c.selection() != client.FailedDeliveries{})
 }
 
 func (c *deliveryReplay) Run(ctx context.Context, s *session) error {
+	if c.ID == "" {
+		return s.inBatches("replayed", func(after string) (domain.Bulk, error) {
+			which := c.selection()
+			which.After, which.Limit = after, 100
+			return s.connect().ReplayDeliveries(ctx, c.Workspace, which)
+		})
+	}
 	d, err := s.connect().ReplayDelivery(ctx, c.Workspace, c.ID, c.Force)
 	if err != nil {
 		return err

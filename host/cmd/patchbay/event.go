@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/client"
+	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
@@ -17,13 +18,24 @@ type eventCommand struct {
 	Tail eventTail `cmd:"" help:"Print events as they come, until interrupted."`
 }
 
+// eventFlags select events.
+type eventFlags struct {
+	Kind       []contract.EventKind    `sep:"none" placeholder:"KIND" help:"Only events of this kind, such as message.created; repeat for more."`
+	Connection []contract.ConnectionID `sep:"none" placeholder:"ID" help:"Only events of this connection; repeat for more."`
+}
+
+func (f eventFlags) filter() domain.EventFilter {
+	return domain.EventFilter{Kinds: f.Kind, Connections: f.Connection}
+}
+
 type eventList struct {
 	inWorkspace
 	pageFlags
+	eventFlags
 }
 
 func (c *eventList) Run(ctx context.Context, s *session) error {
-	page, err := s.connect().Events(ctx, c.Workspace, c.page())
+	page, err := s.connect().SelectEvents(ctx, c.Workspace, c.filter(), c.page())
 	if err != nil {
 		return err
 	}
@@ -39,6 +51,7 @@ func (c *eventList) Run(ctx context.Context, s *session) error {
 
 type eventTail struct {
 	inWorkspace
+	eventFlags
 	After string `placeholder:"SEQ" help:"Begin after this sequence number; 0 begins with the oldest event kept. Without it, only what comes from now on is printed."`
 }
 
@@ -48,7 +61,7 @@ func (c *eventTail) Run(ctx context.Context, s *session) error {
 	defer host.Close()
 	lost := false
 	opts := client.Stream{
-		After: c.After,
+		After: c.After, Filter: c.filter(),
 		OnReconnect: func(why error, wait time.Duration) {
 			lost = true
 			fmt.Fprintf(s.stderr, "the stream broke: %s; connecting again in %v\n", clean(why.Error()), wait.Round(time.Millisecond))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,6 +31,8 @@ func newFakeAPI() *fakeAPI {
 	f := new(fakeAPI)
 	mux := http.NewServeMux()
 	routes := cannedRoutes()
+	maps.Copy(routes, deadLetterRoutes())
+	maps.Copy(routes, lifecycleRoutes())
 	for _, route := range slices.Sorted(maps.Keys(routes)) {
 		mux.HandleFunc(route, routes[route])
 	}
@@ -53,6 +56,7 @@ func (f *fakeAPI) noting(next http.Handler) http.Handler {
 			fmt.Fprintf(&f.transcript, "%s\n", body)
 		}
 		f.mu.Unlock()
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		next.ServeHTTP(w, r)
 	})
 }
@@ -76,6 +80,8 @@ func cannedRoutes() map[string]http.HandlerFunc {
 		"GET /v1/workspaces":                              answers(200, client.Page[domain.Workspace]{Items: []domain.Workspace{workspace}, Next: "ws_1"}),
 		"GET " + ws:                                       answers(200, workspace),
 		"PUT " + ws + "/plugins/{name}":                   answers(200, workspace),
+		"GET " + ws + "/limits":                           answers(200, limited),
+		"PUT " + ws + "/limits":                           answers(200, limited),
 		"DELETE " + ws + "/plugins/{name}":                answers(200, workspace),
 		"POST /v1/tokens":                                 answers(201, client.Token{Token: "jwt", ID: "tok_1", ExpiresAt: at.Add(time.Hour)}),
 		"POST /v1/tokens/{id}/revoke":                     answers(204, nil),
@@ -94,6 +100,26 @@ func cannedRoutes() map[string]http.HandlerFunc {
 		"PUT " + conn + "/private-targets":                answers(200, connected),
 		"POST " + conn + "/check":                         answers(202, commandOf("check_health")),
 		"POST " + conn + "/contacts/{who}/lookup":         answers(202, commandOf("lookup_contact")),
+		"POST " + ws + "/subscribers":                     answers(201, createdSubscriber()),
+		"GET " + ws + "/subscribers":                      answers(200, client.Page[client.Subscriber]{Items: []client.Subscriber{subscribed}}),
+		"GET " + ws + "/subscribers/{id}":                 answers(200, subscribed),
+		"PATCH " + ws + "/subscribers/{id}":               answers(200, subscribed),
+		"DELETE " + ws + "/subscribers/{id}":              answers(204, nil),
+		"POST " + ws + "/subscribers/{id}/enable":         answers(200, subscribed),
+		"POST " + ws + "/subscribers/{id}/pause":          answers(200, subscribed),
+		"POST " + ws + "/subscribers/{id}/rewind":         answers(200, subscribed),
+		"PUT " + ws + "/subscribers/{id}/private-targets": answers(200, subscribed),
+		"POST " + ws + "/subscribers/{id}/secret/rotate":  answers(200, map[string]string{"secret": "whsec_new"}),
+		"POST " + ws + "/subscribers/{id}/retry":          answers(200, map[string]int{"queued": 2}),
+		"POST " + ws + "/subscribers/{id}/test":           answers(200, client.SubscriberTest{Taken: true, Status: 204, TookMillis: 12, Excerpt: "thanks"}),
+		"POST " + ws + "/subscribers/sub_bad/test":        answers(200, client.SubscriberTest{Status: 500, TookMillis: 12, Reason: "The subscriber answered 500 Internal Server Error."}),
+		"GET " + ws + "/subscribers/{id}/notifications":   answers(200, client.Page[client.Notification]{Items: []client.Notification{{Sequence: 7, State: domain.JobParked, Attempts: 3, NotBefore: at, Failure: &contract.Failure{Code: "http_500"}}}}),
+		"POST " + ws + "/bridges":                         answers(201, bridged),
+		"GET " + ws + "/bridges":                          answers(200, client.Page[client.Bridge]{Items: []client.Bridge{bridged}, Next: "brg_1"}),
+		"GET " + ws + "/bridges/{id}":                     answers(200, bridged),
+		"PATCH " + ws + "/bridges/{id}":                   answers(200, bridged),
+		"DELETE " + ws + "/bridges/{id}":                  answers(204, nil),
+		"GET " + ws + "/bridges/{id}/links":               answers(200, client.Page[client.BridgeLink]{Items: []client.BridgeLink{{Customers: "42", Agents: "brg-1", State: domain.LinkStopped, StateReason: "it came back several times", LastAt: at}}}),
 		"POST " + conn + "/messages":                      answers(202, client.Accepted{Command: commandOf("send_message"), Message: message}),
 		"GET " + conn + "/messages":                       answers(200, client.Page[domain.Message]{Items: []domain.Message{message}}),
 		"GET " + conn + "/conversations":                  answers(200, client.Page[domain.ConversationSummary]{Items: []domain.ConversationSummary{{Conversation: contract.Conversation{ID: "42", Title: "Anna"}, LastMessageAt: at}}}),
@@ -117,6 +143,37 @@ func cannedRoutes() map[string]http.HandlerFunc {
 		"GET /v1/workspaces/ws_busy/connections":          refuses(http.StatusServiceUnavailable, "the store takes no writes now"),
 		"POST /v1/workspaces/ws_invalid/connections":      refuses(http.StatusUnprocessableEntity, "the connection is not valid"),
 	}
+}
+
+// deadLetterRoutes are those that are about many things, or about what they left behind.
+func deadLetterRoutes() map[string]http.HandlerFunc {
+	const ws = "/v1/workspaces/{ws}"
+	notices := answers(200, client.Page[domain.Notice]{Items: []domain.Notice{{Seq: 7, At: at, Kind: domain.NoticeJobParked,
+		Workspace: "ws_1", Target: "cmd_1", Detail: "send_message failed for good after 12 runs"}}})
+	recording := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"export":"receive"}`+"\n") }
+	return map[string]http.HandlerFunc{
+		"POST " + ws + "/commands/retry":                  inBatches,
+		"POST " + ws + "/commands/cancel":                 inBatches,
+		"POST " + ws + "/deliveries/replay":               inBatches,
+		"GET " + ws + "/commands/{id}/recordings":         answers(200, client.Page[client.Run]{Items: []client.Run{{Run: 1}, {Run: 3}}}),
+		"GET " + ws + "/commands/{id}/recordings/{run}":   recording,
+		"GET " + ws + "/commands/cmd_none/recordings":     answers(200, client.Page[client.Run]{}),
+		"GET " + ws + "/deliveries/{id}/recordings":       answers(200, client.Page[client.Run]{Items: []client.Run{{Run: 1}}}),
+		"GET " + ws + "/deliveries/{id}/recordings/{run}": recording,
+		"GET " + ws + "/notices":                          notices,
+		"GET /v1/notices":                                 notices,
+		"POST /v1/workspaces/ws_busy/commands/retry":      refuses(http.StatusServiceUnavailable, "the store takes no writes now"),
+	}
+}
+
+// inBatches does the half of what it is asked, and the rest when asked again.
+func inBatches(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	done := domain.Bulk{Matched: 2, Done: 2, Skipped: []domain.Skipped{}, Next: "half"}
+	if strings.Contains(string(body), "half") {
+		done = domain.Bulk{Matched: 2, Done: 1, Skipped: []domain.Skipped{{ID: "cmd_4", Why: "it is queued\x1b[2J"}}}
+	}
+	answers(200, done)(w, r)
 }
 
 func answers(status int, document any) http.HandlerFunc {
@@ -168,6 +225,8 @@ func downloads(w http.ResponseWriter, r *http.Request) {
 }
 
 var (
+	limited = client.WorkspaceLimits{Set: domain.Limits{DeliveriesPerSecond: -1, CommandsPerSecond: 2.5},
+		Effective: domain.Limits{CommandsPerSecond: 2.5, QueuedJobs: 1000000, Connections: 20000}}
 	workspace = domain.Workspace{ID: "ws_1", Name: "Acme", CreatedAt: at, Enabled: []string{"uchat"}}
 	connected = client.Connection{
 		ID: "con_1", Workspace: "ws_1", Plugin: "uchat", Name: "Shop", State: contract.StateNeedsAction,
@@ -175,6 +234,16 @@ var (
 		Settings: map[string]string{"company_url": "https://acme.test"}, ReceiveURL: "https://in.test/in/e",
 		Capabilities: []contract.Capability{{Feature: "text", Support: contract.SupportFull, MaxChars: 4096}},
 		CreatedAt:    at, UpdatedAt: at, LastInboundAt: at,
+	}
+	subscribed = client.Subscriber{
+		ID: "sub_1", Workspace: "ws_1", Name: "CRM", URL: "https://crm.test/hooks", Kinds: []contract.EventKind{"message.created", "postback"},
+		State: domain.SubscriberActive, Cursor: 40, Behind: 2, Queued: 3, Parked: 1, Failures: 4, FailingSince: at,
+		LastFailure: &contract.Failure{Code: "http_500", Message: "The subscriber answered 500."}, CreatedAt: at, UpdatedAt: at, LastTakenAt: at,
+	}
+	bridged = client.Bridge{
+		ID: "brg_1", Workspace: "ws_1", Name: "Shop to desk", Customers: "con_1", Agents: "con_2", State: domain.BridgePaused,
+		StateReason: "the connection on the agents' side was removed", Behind: 3,
+		Counts: domain.BridgeCounts{Forwarded: 5, Receipts: 2, Echoes: 1, Skipped: 4}, CreatedAt: at, UpdatedAt: at,
 	}
 	message = domain.Message{
 		Message: contract.Message{
@@ -221,4 +290,11 @@ func commandOf(export contract.Export) client.Command {
 		ID: "cmd_1", Kind: domain.JobCommand, Workspace: "ws_1", Connection: "con_1", State: domain.JobQueued, NotBefore: at,
 		CreatedAt: at, UpdatedAt: at, Command: &domain.Command{ID: "cmd_1", Export: export, By: "ann"},
 	}
+}
+
+// createdSubscriber is a subscriber with what is shown once.
+func createdSubscriber() client.Subscriber {
+	made := subscribed
+	made.Secret = "whsec_once"
+	return made
 }

@@ -2,7 +2,8 @@
 // through its management API.
 //
 // "patchbay serve" is the host. "patchbay plugin build", "inspect", "call", "replay" and
-// "compare" work on files and need no host. Every other command talks to the host at --url with --token.
+// "compare" work on files and need no host; neither do "restore", "compact" and "doctor
+// --data", which work on a data folder. Every other command talks to the host at --url with --token.
 //
 // What a person or a program asked for goes to standard output, as a table or with --json
 // as JSON; everything else goes to standard error. The exit status tells what happened:
@@ -50,12 +51,20 @@ type grammar struct {
 	Plugin     pluginCommand     `cmd:"" help:"Build, inspect, approve and revoke plugins."`
 	Workspace  workspaceCommand  `cmd:"" help:"Workspaces and the plugins they may use."`
 	Connection connectionCommand `cmd:"" help:"Connections to platforms."`
+	Bridge     bridgeCommand     `cmd:"" help:"Connections patched together."`
 	Message    messageCommand    `cmd:"" help:"Send and read messages."`
+	Subscriber subscriberCommand `cmd:"" help:"URLs that events are sent to."`
 	Event      eventCommand      `cmd:"" help:"Read events, or follow them as they come."`
 	Command    commandCommand    `cmd:"" help:"What the host was asked to do, and what became of it."`
 	Delivery   deliveryCommand   `cmd:"" help:"What platforms delivered, and replays of it."`
+	Notice     noticeCommand     `cmd:"" help:"What a person may want to act upon."`
 	Media      mediaCommand      `cmd:"" help:"Attachments."`
 	Audit      auditCommand      `cmd:"" help:"The audit log."`
+	Retention  retentionCommand  `cmd:"" help:"How long data is kept."`
+	Backup     backupCommand     `cmd:"" help:"Copy everything that a host keeps into one file, while it runs."`
+	Restore    restoreCommand    `cmd:"" help:"Make a data folder of a backup."`
+	Doctor     doctorCommand     `cmd:"" help:"Examine the data of a host, and explain what is wrong with it."`
+	Compact    compactCommand    `cmd:"" help:"Give back the room in a store that holds nothing."`
 	Tokens     tokenCommand      `cmd:"" name:"token" help:"Issue and revoke tokens."`
 	API        apiCommand        `cmd:"" name:"api" help:"Make any request to the management API."`
 	Config     configCommand     `cmd:"" help:"List every configuration field, its default and its meaning."`

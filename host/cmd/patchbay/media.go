@@ -22,6 +22,7 @@ type mediaCommand struct {
 
 type mediaUpload struct {
 	inWorkspace
+	onceFlag
 	File string `arg:"" help:"The file, or - for standard input."`
 	Name string `placeholder:"NAME" help:"The name to give it; the file's own if not given."`
 	Type string `placeholder:"MIME" help:"Its media type; guessed from the name if not given."`
@@ -39,7 +40,7 @@ func (c *mediaUpload) Run(ctx context.Context, s *session) error {
 	}
 	defer func() { _ = content.Close() }() // only read
 	kind := cmp.Or(c.Type, mime.TypeByExtension(filepath.Ext(name)), "application/octet-stream")
-	m, err := s.connect().Upload(ctx, c.Workspace, cmp.Or(name, "upload"), kind, content)
+	m, err := s.connect().Upload(c.named(ctx), c.Workspace, cmp.Or(name, "upload"), kind, content)
 	if err != nil {
 		return err
 	}

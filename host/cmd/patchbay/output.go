@@ -52,9 +52,9 @@ func listing[T any](s *session, page client.Page[T], columns ...column[T]) error
 	return s.show(page, func() {
 		if len(page.Items) == 0 {
 			fmt.Fprintln(s.stderr, "nothing to list")
-			return
+		} else {
+			printTable(s.stdout, page.Items, columns...)
 		}
-		printTable(s.stdout, page.Items, columns...)
 		if page.Next != "" {
 			fmt.Fprintln(s.stderr, "there is more: --after "+clean(page.Next))
 		}

@@ -36,6 +36,9 @@ type workspaceCommand struct {
 	Show    workspaceShow    `cmd:"" help:"Show one workspace."`
 	Enable  workspaceEnable  `cmd:"" help:"Let a workspace connect with a plugin."`
 	Disable workspaceDisable `cmd:"" help:"Take that back."`
+	Limits  workspaceLimits  `cmd:"" help:"Show or set what bounds a workspace."`
+
+	Retention workspaceRetention `cmd:"" help:"Show or set how long a workspace's data is kept."`
 }
 
 type workspaceCreate struct {

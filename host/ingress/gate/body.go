@@ -52,6 +52,11 @@ func ReadBody(c *fiber.Ctx, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readAll(c, from)
+}
+
+// readAll reads the request's body to its end.
+func readAll(c *fiber.Ctx, from io.Reader) ([]byte, error) {
 	var to bytes.Buffer
 	if n := c.Request().Header.ContentLength(); n > 0 {
 		to.Grow(min(n, prefetched) + bytes.MinRead)

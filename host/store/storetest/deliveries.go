@@ -27,7 +27,7 @@ func (f *fixture) keep(s domain.DeliveryState, body string) domain.Delivery {
 	d.Workspace, d.Connection, d.State, d.Body = wsA, conA, s, []byte(body)
 	sum := sha256.Sum256(d.Body)
 	d.BodySHA256 = hex.EncodeToString(sum[:])
-	f.ok(f.KeepDelivery(f.t.Context(), d))
+	f.ok(f.KeepDelivery(f.t.Context(), d, nil))
 	return d
 }
 
@@ -104,7 +104,7 @@ var deliveryClaims = []claim{
 	{"a rejected one is kept without its body", func(t *testing.T, f *fixture) {
 		d := f.keep(domain.DeliveryFailed, "forged")
 		d.State, d.Code = domain.DeliveryRejected, "token_mismatch"
-		f.ok(f.KeepDelivery(t.Context(), d))
+		f.ok(f.KeepDelivery(t.Context(), d, nil))
 		if got := f.kept(d.ID); got.State != domain.DeliveryRejected || got.Code != "token_mismatch" || len(got.Body) != 0 {
 			t.Errorf("kept %+v", got)
 		}
@@ -112,7 +112,7 @@ var deliveryClaims = []claim{
 	{"a failed one is kept with its body and can be kept again", func(t *testing.T, f *fixture) {
 		d := f.keep(domain.DeliveryFailed, "raw")
 		d.Attempts, d.ReplayedAt, d.Body = 2, f.at, nil
-		f.ok(f.KeepDelivery(t.Context(), d))
+		f.ok(f.KeepDelivery(t.Context(), d, nil))
 		if got := f.kept(d.ID); got.Attempts != 2 || string(got.Body) != "raw" || got.BodySHA256 != d.BodySHA256 {
 			t.Errorf("kept %+v", got)
 		}
@@ -121,7 +121,7 @@ var deliveryClaims = []claim{
 		c := f.receive()
 		d := f.kept(c.Delivery)
 		d.State = domain.DeliveryFailed
-		f.fails("KeepDelivery", f.KeepDelivery(t.Context(), d), domain.ErrConflict)
+		f.fails("KeepDelivery", f.KeepDelivery(t.Context(), d, nil), domain.ErrConflict)
 		if got := f.kept(c.Delivery); got.State != domain.DeliveryAccepted {
 			t.Errorf("it is %s", got.State)
 		}
@@ -130,7 +130,7 @@ var deliveryClaims = []claim{
 		d := f.delivery(conA).Delivery
 		for _, s := range []domain.DeliveryState{domain.DeliveryAccepted, "", "lost"} {
 			d.State = s
-			f.invalid("KeepDelivery as "+string(s), f.KeepDelivery(t.Context(), d))
+			f.invalid("KeepDelivery as "+string(s), f.KeepDelivery(t.Context(), d, nil))
 		}
 	}},
 	{"lists are newest first, by workspace, connection and state, without bodies", checkDeliveryLists},

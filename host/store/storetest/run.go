@@ -41,7 +41,12 @@ func Run(t *testing.T, open func(t testing.TB) Store) {
 		{"commands", commandClaims},
 		{"runs", runClaims},
 		{"jobs", jobClaims},
+		{"dead letter", deadLetterClaims},
+		{"bridges", bridgeClaims},
+		{"subscribers", subscriberClaims},
+		{"once", onceClaims},
 		{"records", recordClaims},
+		{"retention", retentionClaims},
 		{"concurrency", concurrencyClaims},
 		{"faults", faultClaims},
 	} {

@@ -24,8 +24,12 @@ type Store interface {
 	Events
 	Messages
 	Jobs
+	Bridges
+	Subscribers
+	Claims
 	Plugins
 	Records
+	Retention
 	Upkeep
 }
 
@@ -37,9 +41,16 @@ type Workspaces interface {
 	UpdateWorkspace(ctx context.Context, id contract.WorkspaceID, change func(*domain.Workspace) error) (domain.Workspace, error)
 }
 
+// Claims keeps what idempotency keys stand for.
+type Claims interface {
+	ClaimKey(ctx context.Context, ws contract.WorkspaceID, once domain.Once, id string, at time.Time) (domain.Claim, error)
+	SettleKey(ctx context.Context, ws contract.WorkspaceID, key string) error
+}
+
 // Connections keeps connections and their secrets.
 type Connections interface {
 	CreateConnection(ctx context.Context, c domain.Connection, secrets []domain.Secret) error
+	CountConnections(ctx context.Context, ws contract.WorkspaceID) (int64, error)
 	Connection(ctx context.Context, id contract.ConnectionID) (domain.Connection, error)
 	ConnectionByEndpoint(ctx context.Context, endpoint string) (domain.Connection, error)
 	Connections(ctx context.Context, ws contract.WorkspaceID, p domain.Page) ([]domain.Connection, string, error)
@@ -60,9 +71,10 @@ type Entries interface {
 type Deliveries interface {
 	CommitDelivery(ctx context.Context, e domain.DeliveryEffects) (domain.DeliveryCommitted, error)
 	MarkAnswered(id contract.DeliveryID)
-	KeepDelivery(ctx context.Context, d domain.Delivery) error
+	KeepDelivery(ctx context.Context, d domain.Delivery, recording []byte) error
 	Delivery(ctx context.Context, id contract.DeliveryID) (domain.Delivery, error)
 	Deliveries(ctx context.Context, f domain.DeliveryFilter, p domain.Page) ([]domain.Delivery, string, error)
+	OldestDeliveries(ctx context.Context, f domain.DeliveryFilter, p domain.Page) ([]domain.Delivery, string, error)
 }
 
 // Events lists what tenants receive.
@@ -90,6 +102,43 @@ type Jobs interface {
 	QueuedJobs(ctx context.Context, each func(domain.Job) error) error
 	RequeueJob(ctx context.Context, id string, at time.Time) (domain.Job, error)
 	CancelJob(ctx context.Context, id string) (domain.Job, error)
+	OldestJobs(ctx context.Context, f domain.JobFilter, p domain.Page) ([]domain.Job, string, error)
+	RequeueJobs(ctx context.Context, ids []string, at time.Time) ([]domain.Job, []domain.Skipped, error)
+	CancelJobs(ctx context.Context, ids []string) ([]domain.Job, []domain.Skipped, error)
+}
+
+// Subscribers keeps subscribers, how far they are, and what waits for them.
+type Subscribers interface {
+	CreateSubscriber(ctx context.Context, n domain.Subscriber, after *uint64) error
+	SubscriberStatus(ctx context.Context, ws contract.WorkspaceID, id domain.SubscriberID) (domain.SubscriberStatus, error)
+	ActiveSubscribers(ctx context.Context) ([]domain.Subscriber, error)
+	UpdateSubscriber(ctx context.Context, ws contract.WorkspaceID, id domain.SubscriberID, modify func(*domain.Subscriber) error) (domain.Subscriber, error)
+	DisableSubscriber(ctx context.Context, ws contract.WorkspaceID, id domain.SubscriberID, why string, at time.Time) (domain.Subscriber, error)
+	DeleteSubscriber(ctx context.Context, ws contract.WorkspaceID, id domain.SubscriberID, at time.Time) error
+	ReportSubscriber(ctx context.Context, id domain.SubscriberID, r domain.SubscriberReport) (domain.SubscriberProgress, error)
+	RewindSubscriber(ctx context.Context, ws contract.WorkspaceID, id domain.SubscriberID, after uint64) (domain.SubscriberProgress, error)
+	NotificationLane(ctx context.Context, id domain.SubscriberID, round uint64, e domain.Event) (known, busy bool, err error)
+	DeferNotifications(ctx context.Context, ws contract.WorkspaceID, d domain.Deferral) (domain.Deferred, error)
+	CommitNotification(ctx context.Context, r domain.NotificationRun) (domain.Job, domain.SubscriberProgress, error)
+	RetryNotifications(ctx context.Context, ws contract.WorkspaceID, id domain.SubscriberID, at time.Time, moved func([]domain.Job)) (int, error)
+}
+
+// Bridges keeps bridges, and commits what they carry.
+type Bridges interface {
+	CreateBridge(ctx context.Context, b domain.Bridge) error
+	Bridge(ctx context.Context, ws contract.WorkspaceID, id domain.BridgeID) (domain.BridgeStatus, error)
+	Bridges(ctx context.Context, ws contract.WorkspaceID, p domain.Page) ([]domain.BridgeStatus, string, error)
+	CountBridges(ctx context.Context, ws contract.WorkspaceID) (int64, error)
+	BridgedWorkspaces(ctx context.Context) ([]contract.WorkspaceID, error)
+	UpdateBridge(ctx context.Context, ws contract.WorkspaceID, id domain.BridgeID, modify func(*domain.Bridge) error) (domain.BridgeStatus, error)
+	DeleteBridge(ctx context.Context, ws contract.WorkspaceID, id domain.BridgeID) error
+	StepBridge(ctx context.Context, step domain.BridgeStep) ([]domain.Job, error)
+	BridgeLink(ctx context.Context, id domain.BridgeID, side domain.BridgeSide, c contract.ConversationID) (domain.BridgeLink, error)
+	BridgeLinks(ctx context.Context, ws contract.WorkspaceID, id domain.BridgeID, p domain.Page) ([]domain.BridgeLink, string, error)
+	BridgeForward(ctx context.Context, id domain.BridgeID, source contract.MessageID) (domain.BridgeForward, error)
+	BridgeForwardOf(ctx context.Context, id domain.BridgeID, target contract.MessageID) (domain.BridgeForward, error)
+	MessageNamed(ctx context.Context, c contract.ConnectionID, name contract.PlatformMessageID) (domain.Message, error)
+	KnowsConversation(ctx context.Context, ws contract.WorkspaceID, c contract.ConnectionID, id contract.ConversationID) (bool, error)
 }
 
 // Plugins keeps plugin versions and files that could not become one.
@@ -113,6 +162,16 @@ type Records interface {
 	VerifyAudit(ctx context.Context) error
 	RevokeToken(ctx context.Context, jti string, until time.Time) error
 	TokenRevoked(ctx context.Context, jti string) (bool, error)
+}
+
+// Retention removes what is too old, and counts what is kept.
+type Retention interface {
+	PlanSweep(ctx context.Context, defaults domain.Retention) (*domain.SweepPlan, error)
+	Sweep(ctx context.Context, plan *domain.SweepPlan, room domain.SweepRoom, after string, most int) (domain.Swept, error)
+	SweepMark(ctx context.Context, room domain.SweepRoom) (string, error)
+	MarkSweep(ctx context.Context, room domain.SweepRoom, next string) error
+	Usage(ctx context.Context, ws contract.WorkspaceID) (domain.Usage, error)
+	AllMedia(ctx context.Context, p domain.Page) ([]domain.Media, string, error)
 }
 
 // Upkeep is what an operator asks.

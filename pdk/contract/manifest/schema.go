@@ -21,6 +21,10 @@ import (
 //go:embed schema.json
 var Schema []byte
 
+// schemaURL is what the compiler calls the schema. It is absolute, because a relative one is
+// looked for in the working directory, which may be gone.
+const schemaURL = "file:///manifest.json"
+
 // compiled is Schema, ready to use. It is checked in and tested, so it compiles.
 var compiled = sync.OnceValue(func() *jsonschema.Schema {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
@@ -28,10 +32,10 @@ var compiled = sync.OnceValue(func() *jsonschema.Schema {
 		panic("manifest: schema.json: " + err.Error())
 	}
 	c := jsonschema.NewCompiler()
-	if err := c.AddResource("manifest.json", document); err != nil {
+	if err := c.AddResource(schemaURL, document); err != nil {
 		panic("manifest: schema.json: " + err.Error())
 	}
-	return c.MustCompile("manifest.json")
+	return c.MustCompile(schemaURL)
 })
 
 // shape is what the schema finds wrong with a tree: values of the wrong type, of which
