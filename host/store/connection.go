@@ -101,8 +101,19 @@ func (t *tx) sawTraffic(c contract.ConnectionID, inbound, outbound time.Time) {
 // Connection returns a connection; ErrNotFound if there is none.
 func (s *Store) Connection(ctx context.Context, id contract.ConnectionID) (domain.Connection, error) {
 	return view(ctx, s, "read connection", func(t *tx) (domain.Connection, error) {
-		return t.connection(id)
+		return s.known(t, id)
 	})
+}
+
+// known is connection with a memory.
+func (s *Store) known(t *tx, id contract.ConnectionID) (domain.Connection, error) {
+	c, err := s.memos.connections.load(t, bucketConnections, key(id))
+	if err != nil {
+		return c, fmt.Errorf("connection %q: %w", id, err)
+	}
+	c = ownConnection(c)
+	c.LastInboundAt, c.LastOutboundAt = t.traffic(id)
+	return c, nil
 }
 
 func (t *tx) connection(id contract.ConnectionID) (domain.Connection, error) {
@@ -130,7 +141,7 @@ func (s *Store) ConnectionByEndpoint(ctx context.Context, endpoint string) (doma
 		if id == nil { // the text of the error must not carry a guess into a log
 			return domain.Connection{}, fmt.Errorf("endpoint: %w", domain.ErrNotFound)
 		}
-		return t.connection(contract.ConnectionID(id))
+		return s.known(t, contract.ConnectionID(id))
 	})
 }
 

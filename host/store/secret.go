@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
@@ -13,10 +14,11 @@ func secretKey(c contract.ConnectionID, name string) key { return connectionKey(
 // Secret returns a secret of a connection; ErrNotFound if there is none.
 func (s *Store) Secret(ctx context.Context, c contract.ConnectionID, name string) (domain.Secret, error) {
 	return view(ctx, s, "read secret", func(t *tx) (domain.Secret, error) {
-		secret, err := load[domain.Secret](t, bucketSecrets, secretKey(c, name))
+		secret, err := s.memos.secrets.load(t, bucketSecrets, secretKey(c, name))
 		if err != nil {
 			return secret, fmt.Errorf("secret %q of connection %q: %w", name, c, err)
 		}
+		secret.Values = slices.Clone(secret.Values)
 		return secret, nil
 	})
 }

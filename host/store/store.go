@@ -81,7 +81,8 @@ type Store struct {
 		took  time.Duration
 	}
 
-	harm harm // what was found to be damaged
+	harm  harm // what was found to be damaged
+	memos memos
 
 	commits, writes, failures atomic.Uint64
 	largest                   atomic.Int64

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
@@ -22,7 +23,12 @@ func (s *Store) CreateWorkspace(ctx context.Context, w domain.Workspace) error {
 // Workspace returns a workspace; ErrNotFound if there is none.
 func (s *Store) Workspace(ctx context.Context, id contract.WorkspaceID) (domain.Workspace, error) {
 	return view(ctx, s, "read workspace", func(t *tx) (domain.Workspace, error) {
-		return t.workspace(id)
+		w, err := s.memos.workspaces.load(t, bucketWorkspaces, key(id))
+		if err != nil {
+			return w, fmt.Errorf("workspace %q: %w", id, err)
+		}
+		w.Enabled = slices.Clone(w.Enabled)
+		return w, nil
 	})
 }
 
