@@ -34,6 +34,9 @@ func (inv *invocation) functions() map[string]sandbox.HostFunc {
 	}
 	functions := make(map[string]sandbox.HostFunc, len(offered))
 	for name, f := range offered {
+		if !slices.Contains(inv.version.HostFunctions, string(name)) {
+			continue // the plugin cannot call it
+		}
 		if !slices.Contains(inv.version.Grant.HostFunctions, string(name)) {
 			f = deny(name)
 		}

@@ -72,7 +72,7 @@ type journalEntry struct {
 
 // answerDelay is how long an answer may be in memory only. Most commands are committed
 // within it, and so cost one write less.
-const answerDelay = 20 * time.Millisecond
+const answerDelay = 5 * time.Millisecond
 
 var (
 	// errUncertain means that a call was cut off, and that repeating it may double it.

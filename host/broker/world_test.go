@@ -294,7 +294,7 @@ func newWorld(t *testing.T, g guest) *world {
 func (w *world) restart() { w.Broker = broker.New(w.opts) }
 
 func testPlugin() domain.Plugin {
-	return domain.Plugin{Digest: "sha256:test", State: domain.PluginApproved,
+	return domain.Plugin{Digest: "sha256:test", State: domain.PluginApproved, HostFunctions: broker.Offered(),
 		Manifest: manifest.Manifest{
 			Name: "test", Title: "Test", RepeatWindowSeconds: 60,
 			Abilities: []contract.Export{contract.ExportReceive, contract.ExportSendMessage, contract.ExportReconcile, contract.ExportTeardownConnection},
