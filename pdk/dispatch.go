@@ -84,7 +84,7 @@ func bind[A, I, O any, In input[I], Out output[O]](call func(A, Host, In) (Out, 
 		}
 		return func(h Host, input []byte) ([]byte, error) {
 			in := In(new(I))
-			if err := contract.Unmarshal(input, in); err != nil {
+			if err := decode(input, in); err != nil {
 				return nil, err
 			}
 			out, err := call(able, h, in)

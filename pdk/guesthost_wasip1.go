@@ -82,7 +82,7 @@ func exchange(function func(uint64) uint64, args []byte) []byte {
 // is trusted, but it may be newer or broken: an answer that cannot be read is an error
 // like any other.
 func ask(function func(uint64) uint64, args contract.Appendable, result contract.Decodable, refused **contract.HostError) error {
-	if err := contract.Unmarshal(exchange(function, contract.Marshal(args)), result); err != nil {
+	if err := decode(exchange(function, contract.Marshal(args)), result); err != nil {
 		return &contract.HostError{Code: contract.HostUnavailable, Message: "the host's answer is no document: " + err.Error()}
 	}
 	if *refused != nil {

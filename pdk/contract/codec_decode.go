@@ -270,19 +270,39 @@ func decodeMap(r *reader, dst *map[string]string) error {
 	if err := r.begin('{'); err != nil {
 		return err
 	}
-	m := make(map[string]string)
-	for {
-		key, more := r.name()
-		if !more {
-			*dst = m
-			return nil
-		}
-		value, err := r.text()
+	var pairs [16]struct{ key, value string } // so that a map is made as large as it gets
+	n := 0
+	for ; n < len(pairs); n++ {
+		key, value, more, err := r.pair()
 		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		pairs[n].key, pairs[n].value = key, value
+	}
+	m := make(map[string]string, n)
+	for _, p := range pairs[:n] {
+		m[p.key] = p.value
+	}
+	*dst = m
+	for n == len(pairs) {
+		key, value, more, err := r.pair()
+		if err != nil || !more {
 			return err
 		}
 		m[key] = value
 	}
+	return nil
+}
+
+// pair reads the next member of an object of strings; more is false at its end.
+func (r *reader) pair() (key, value string, more bool, err error) {
+	if key, more = r.name(); more {
+		value, err = r.text()
+	}
+	return key, value, more, err
 }
 
 func decodeStrings[T ~string](r *reader, dst *[]T) error {
