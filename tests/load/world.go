@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/client"
-	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/plugins/elma365/emulator"
 	"github.com/seed75a60ee1/patchbay/tests/stage"
@@ -298,21 +297,4 @@ func number(said string) int {
 		return -1
 	}
 	return n
-}
-
-// events calls visit with every event of a tenant.
-func (t *Tenant) events(ctx context.Context, visit func(client.Event)) error {
-	for page := (domain.Page{Limit: 1000}); ; {
-		got, err := t.Client.Events(ctx, t.Workspace, page)
-		if err != nil {
-			return err
-		}
-		for _, e := range got.Items {
-			visit(e)
-		}
-		if got.Next == "" {
-			return nil
-		}
-		page.After = got.Next
-	}
 }
