@@ -22,8 +22,18 @@ func Abilities(c Connector) []contract.Export {
 
 // Invoke calls the method of c that stands behind an export: it decodes the input,
 // calls, and encodes the output. It is what the exports of a plugin do, and works
-// natively with any Host. A panic of the method passes through.
+// natively with any Host. A panic of the method passes through. Nobody may write to input
+// any more: what the method gets may be parts of it.
 func Invoke(c Connector, h Host, export contract.Export, input []byte) (output []byte, err error) {
+	out, err := invoke(c, h, export, input)
+	if err != nil {
+		return nil, err
+	}
+	return contract.Marshal(out), nil
+}
+
+// invoke is Invoke with the output not encoded yet.
+func invoke(c Connector, h Host, export contract.Export, input []byte) (out contract.Appendable, err error) {
 	for _, a := range abilities {
 		if a.export != export {
 			continue
@@ -35,8 +45,8 @@ func Invoke(c Connector, h Host, export contract.Export, input []byte) (output [
 	return nil, ErrNoAbility
 }
 
-// method is one method of a connector, over encoded documents.
-type method func(h Host, input []byte) (output []byte, err error)
+// method is one method of a connector, over an encoded document.
+type method func(h Host, input []byte) (out contract.Appendable, err error)
 
 // ability is one export, and how to find its method: bind returns nil if there is none.
 type ability struct {
@@ -82,7 +92,7 @@ func bind[A, I, O any, In input[I], Out output[O]](call func(A, Host, In) (Out, 
 		if !ok {
 			return nil
 		}
-		return func(h Host, input []byte) ([]byte, error) {
+		return func(h Host, input []byte) (contract.Appendable, error) {
 			in := In(new(I))
 			if err := decode(input, in); err != nil {
 				return nil, err
@@ -94,7 +104,7 @@ func bind[A, I, O any, In input[I], Out output[O]](call func(A, Host, In) (Out, 
 			if out == nil {
 				out = new(O)
 			}
-			return contract.Marshal(out), nil
+			return out, nil
 		}
 	}
 }

@@ -127,7 +127,12 @@ func storeBlock(data []byte) uint64 {
 // serve carries out an export: 0 if it set an output, 1 if it set an error.
 func serve(export contract.Export) int32 {
 	input := readBlock(extismInputOffset(), extismInputLength())
-	return finish(run(guestHost{export}, export, input))
+	output, failure := run(guestHost{export}, export, input)
+	code := finish(output, failure)
+	if output != nil {
+		recycle(output)
+	}
+	return code
 }
 
 // finish hands over what an export came to.

@@ -65,9 +65,16 @@ func hostDeliveryBody(args uint64) uint64
 // drops the methods that nothing calls, and with each its import.
 type guestHost struct{ export contract.Export }
 
-// exchange hands over a document and returns the bytes of the answer.
-func exchange(function func(uint64) uint64, args []byte) []byte {
-	request := writeBlock(args)
+// writeDocument makes a block of a document.
+func writeDocument(v contract.Appendable) uint64 {
+	document := encode(v)
+	handle := writeBlock(document)
+	recycle(document)
+	return handle
+}
+
+// exchange hands over a block, frees it, and returns the bytes of the answer.
+func exchange(function func(uint64) uint64, request uint64) []byte {
 	answer := function(request)
 	extismFree(request)
 	if answer == 0 {
@@ -82,7 +89,7 @@ func exchange(function func(uint64) uint64, args []byte) []byte {
 // is trusted, but it may be newer or broken: an answer that cannot be read is an error
 // like any other.
 func ask(function func(uint64) uint64, args contract.Appendable, result contract.Decodable, refused **contract.HostError) error {
-	if err := decode(exchange(function, contract.Marshal(args)), result); err != nil {
+	if err := decode(exchange(function, writeDocument(args)), result); err != nil {
 		return &contract.HostError{Code: contract.HostUnavailable, Message: "the host's answer is no document: " + err.Error()}
 	}
 	if *refused != nil {
@@ -117,7 +124,7 @@ func (h guestHost) DeliveryBody() ([]byte, error) {
 	if h.export != contract.ExportReceive && h.export != contract.ExportRoute {
 		return nil, &contract.HostError{Code: contract.HostInvalid, Message: "only receive and route have a delivery", Certain: true}
 	}
-	return exchange(hostDeliveryBody, []byte("{}")), nil
+	return exchange(hostDeliveryBody, writeBlock([]byte("{}"))), nil
 }
 
 func (guestHost) HTTPSend(r contract.HTTPRequest) (*contract.HTTPResult, error) {
@@ -129,9 +136,13 @@ func (guestHost) HTTPCachedGet(r contract.HTTPCachedGet) (*contract.HTTPResult, 
 }
 
 func (guestHost) KVGet(key string) (value string, version int64, found bool, err error) {
-	var result contract.KVGetResult
-	err = ask(hostKVGet, &contract.KVGet{Key: key}, &result, &result.Error)
-	return result.Value, result.Version, result.Found, err
+	var call struct { // one thing to allocate instead of two
+		args   contract.KVGet
+		result contract.KVGetResult
+	}
+	call.args.Key = key
+	err = ask(hostKVGet, &call.args, &call.result, &call.result.Error)
+	return call.result.Value, call.result.Version, call.result.Found, err
 }
 
 func (guestHost) KVPut(w contract.KVPut) error { return do(hostKVPut, &w) }
@@ -212,7 +223,7 @@ func (guestHost) MediaLink(q contract.MediaLink) (*contract.MediaLinkResult, err
 }
 
 func (guestHost) Log(level LogLevel, message string, fields ...string) {
-	line := writeBlock(contract.Marshal(logLine(message, fields)))
+	line := writeDocument(logLine(message, fields))
 	switch level {
 	case LogTrace:
 		extismLogTrace(line)

@@ -51,11 +51,11 @@ func run(h Host, export contract.Export, input []byte) (output []byte, failure s
 			output, failure = nil, panicText(export, reason)
 		}
 	}()
-	output, err := Invoke(c, h, export, input)
+	out, err := invoke(c, h, export, input)
 	if err != nil {
 		return nil, string(export) + ": " + err.Error()
 	}
-	return output, ""
+	return encode(out), ""
 }
 
 // runAbilities carries out the export patchbay_abilities: a JSON array of names.

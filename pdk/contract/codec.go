@@ -69,8 +69,9 @@ func Unmarshal(data []byte, v Decodable) error {
 
 // UnmarshalValid is [Unmarshal] for a document that is known to be valid JSON in valid
 // UTF-8 without duplicate names, as what a host hands to its plugin is. Not looking first
-// saves most of the work. With an invalid document it may panic, or read nonsense.
-func UnmarshalValid(data []byte, v Decodable) error { return walked(string(data), v) }
+// saves most of the work. With an invalid document it may panic, or read nonsense. The
+// texts in v are parts of doc.
+func UnmarshalValid(doc string, v Decodable) error { return walked(doc, v) }
 
 // verify has the tokenizer read the whole of data.
 func verify(data []byte) error {

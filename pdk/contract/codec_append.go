@@ -80,7 +80,9 @@ func appendMap(dst []byte, m map[string]string) []byte {
 	if m == nil {
 		return append(dst, "null"...)
 	}
-	keys := slices.Sorted(maps.Keys(m))
+	var room [16]string // most maps are small
+	keys := slices.AppendSeq(room[:0], maps.Keys(m))
+	slices.Sort(keys)
 	if !allUTF8(keys) {
 		return appendMap(dst, withUTF8Keys(m, keys))
 	}

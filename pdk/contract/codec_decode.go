@@ -3,8 +3,9 @@ package contract
 import (
 	"encoding/base64"
 	"strconv"
-	"strings"
 	"time"
+	"unicode/utf8"
+	"unsafe"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -54,8 +55,35 @@ func (r *reader) end() bool {
 	return true
 }
 
-// name reads the name of the next member; more is false at the object's end, which is
-// then read.
+// plain reads the string that comes next, if it is ASCII without escapes and no white space
+// stands before it. Nearly every string is such a one, and costs a guest a third of what
+// peek and quoted do. It reads nothing otherwise.
+func (r *reader) plain() (s string, ok bool) {
+	doc, at := r.doc, r.at
+	if c := doc[at]; c == ',' || c == ':' {
+		at++
+	}
+	if doc[at] != '"' {
+		return "", false
+	}
+	at++
+	for start := at; at+words.Bytes <= len(doc); {
+		n := words.Plain(words.At(doc, at))
+		at += n
+		if n == words.Bytes {
+			continue
+		}
+		if doc[at] != '"' {
+			break
+		}
+		r.at = at + 1
+		return doc[start:at], true
+	}
+	return "", false
+}
+
+// name reads the name of the next member, which is not plain; more is false at the object's
+// end, which is then read.
 func (r *reader) name() (name string, more bool) {
 	if r.end() {
 		return "", false
@@ -74,40 +102,34 @@ func (r *reader) quoted() string {
 
 // unquote returns what a string with escapes means. The tokenizer checked it.
 func unquote(quoted string) string {
-	var b strings.Builder
-	rest := quoted[1 : len(quoted)-1]
-	b.Grow(len(rest))
-	for {
-		plain := strings.IndexByte(rest, '\\')
-		if plain < 0 {
-			b.WriteString(rest)
-			return b.String()
+	inner := quoted[1 : len(quoted)-1]
+	text, n := make([]byte, len(inner)+words.Bytes), 0 // with room for a word too many
+	for i := 0; i < len(inner); i++ {
+		for i+words.Bytes <= len(inner) {
+			copy(text[n:n+words.Bytes], inner[i:i+words.Bytes])
+			plain := words.Plain(words.At(inner, i))
+			i += plain
+			n += plain
+			if plain < words.Bytes {
+				break
+			}
 		}
-		if rest[plain+1] == 'u' { // rare
-			text, _ := jsontext.AppendUnquote(nil, quoted)
-			return string(text)
+		if i == len(inner) {
+			break
 		}
-		b.WriteString(rest[:plain])
-		b.WriteByte(unescaped(rest[plain+1]))
-		rest = rest[plain+2:]
+		c := inner[i]
+		if c == '\\' {
+			i++
+			if inner[i] == 'u' { // rare
+				text, _ := jsontext.AppendUnquote(nil, quoted)
+				return string(text)
+			}
+			c = words.Unescaped(inner[i])
+		}
+		text[n] = c
+		n++
 	}
-}
-
-// unescaped is the character of an escape of one letter.
-func unescaped(letter byte) byte {
-	switch letter {
-	case 'b':
-		return '\b'
-	case 'f':
-		return '\f'
-	case 'n':
-		return '\n'
-	case 'r':
-		return '\r'
-	case 't':
-		return '\t'
-	}
-	return letter
+	return unsafe.String(unsafe.SliceData(text), n) // nobody else has it
 }
 
 // skipQuoted reads over the string that begins here, and tells whether it has an escape.
@@ -129,7 +151,8 @@ func (r *reader) skipQuoted() (escaped bool) {
 			escaped = true
 			at += 2
 		default:
-			at++
+			for at++; doc[at] >= utf8.RuneSelf; at++ {
+			}
 		}
 	}
 }
@@ -177,6 +200,9 @@ func (r *reader) absent() bool {
 
 // text reads a string.
 func (r *reader) text() (string, error) {
+	if s, ok := r.plain(); ok {
+		return s, nil
+	}
 	if r.peek() != '"' {
 		return "", r.wrongType('"')
 	}
@@ -184,6 +210,10 @@ func (r *reader) text() (string, error) {
 }
 
 func decodeString[T ~string](r *reader, dst *T) error {
+	if s, ok := r.plain(); ok {
+		*dst = T(s)
+		return nil
+	}
 	if r.absent() {
 		return nil
 	}
@@ -299,10 +329,13 @@ func decodeMap(r *reader, dst *map[string]string) error {
 
 // pair reads the next member of an object of strings; more is false at its end.
 func (r *reader) pair() (key, value string, more bool, err error) {
-	if key, more = r.name(); more {
-		value, err = r.text()
+	if key, more = r.plain(); !more {
+		if key, more = r.name(); !more {
+			return "", "", false, nil
+		}
 	}
-	return key, value, more, err
+	value, err = r.text()
+	return key, value, true, err
 }
 
 func decodeStrings[T ~string](r *reader, dst *[]T) error {
@@ -313,6 +346,9 @@ func decodeStrings[T ~string](r *reader, dst *[]T) error {
 	})
 }
 
+// firstElementsBytes is how much room a list has before it grows, if its elements are small.
+const firstElementsBytes = 256
+
 func decodeArray[T any](r *reader, dst *[]T, decode func(*T, *reader) error) error {
 	if r.absent() {
 		return nil
@@ -320,7 +356,7 @@ func decodeArray[T any](r *reader, dst *[]T, decode func(*T, *reader) error) err
 	if err := r.begin('['); err != nil {
 		return err
 	}
-	list := make([]T, 0, 4)
+	list := make([]T, 0, max(4, firstElementsBytes/max(unsafe.Sizeof(*new(T)), 1)))
 	for !r.end() {
 		if r.elements++; r.elements > maxElements {
 			return wrongValue(r.at, "the lists of a document may have "+strconv.Itoa(maxElements)+" elements together")

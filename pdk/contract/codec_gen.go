@@ -22,9 +22,11 @@ func (v *Author) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -62,9 +64,11 @@ func (v *AuthorizeURLInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -118,9 +122,11 @@ func (v *Capability) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -171,9 +177,11 @@ func (v *Card) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -209,9 +217,11 @@ func (v *Carousel) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -242,9 +252,11 @@ func (v *CheckHealthInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -280,9 +292,11 @@ func (v *Choice) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -318,9 +332,11 @@ func (v *CommandInfo) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -377,9 +393,11 @@ func (v *CommandOutput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -429,9 +447,11 @@ func (v *CommandRequest) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -473,9 +493,11 @@ func (v *Connection) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -533,9 +555,11 @@ func (v *Contact) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -583,9 +607,11 @@ func (v *Conversation) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -628,9 +654,11 @@ func (v *CredentialsPut) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -669,9 +697,11 @@ func (v *DeleteMessageInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -710,9 +740,11 @@ func (v *Deletion) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -756,9 +788,11 @@ func (v *Delivery) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -802,9 +836,11 @@ func (v *Done) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -839,9 +875,11 @@ func (v *EditMessageInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -910,9 +948,11 @@ func (v *Event) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -970,9 +1010,11 @@ func (v *ExchangeCodeInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1017,9 +1059,11 @@ func (v *Failure) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1057,9 +1101,11 @@ func (v *HMACSign) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1098,9 +1144,11 @@ func (v *HMACSignResult) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1140,9 +1188,11 @@ func (v *HMACVerify) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1180,9 +1230,11 @@ func (v *HTTPCachedGet) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1225,9 +1277,11 @@ func (v *HTTPRequest) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1281,9 +1335,11 @@ func (v *HTTPResult) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1322,9 +1378,11 @@ func (v *Header) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1362,9 +1420,11 @@ func (v *Health) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1407,9 +1467,11 @@ func (v *HostError) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1447,9 +1509,11 @@ func (v *JWTSign) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1488,9 +1552,11 @@ func (v *JWTSignResult) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1524,9 +1590,11 @@ func (v *JWTVerify) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1565,9 +1633,11 @@ func (v *JWTVerifyResult) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1605,9 +1675,11 @@ func (v *KVDelete) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1643,9 +1715,11 @@ func (v *KVEntry) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1679,9 +1753,11 @@ func (v *KVGet) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1722,9 +1798,11 @@ func (v *KVGetResult) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1768,9 +1846,11 @@ func (v *KVList) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1812,9 +1892,11 @@ func (v *KVListResult) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1858,9 +1940,11 @@ func (v *KVPut) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1905,9 +1989,11 @@ func (v *Location) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1946,9 +2032,11 @@ func (v *LogLine) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -1982,9 +2070,11 @@ func (v *LookupContactInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2036,9 +2126,11 @@ func (v *Media) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2086,9 +2178,11 @@ func (v *MediaFetch) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2127,9 +2221,11 @@ func (v *MediaFetchResult) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2164,9 +2260,11 @@ func (v *MediaLink) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2206,9 +2304,11 @@ func (v *MediaLinkResult) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2249,9 +2349,11 @@ func (v *MediaPut) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2304,9 +2406,11 @@ func (v *Message) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2357,9 +2461,11 @@ func (v *Option) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2422,9 +2528,11 @@ func (v *Part) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2476,9 +2584,11 @@ func (v *PartOutcome) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2519,9 +2629,11 @@ func (v *Postback) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2560,9 +2672,11 @@ func (v *Raw) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2598,9 +2712,11 @@ func (v *Reaction) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2635,9 +2751,11 @@ func (v *ReceiveInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2681,9 +2799,11 @@ func (v *ReceiveOutput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2723,9 +2843,11 @@ func (v *ReconcileInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2760,9 +2882,11 @@ func (v *RefreshCredentialsInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2797,9 +2921,11 @@ func (v *Rejection) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2837,9 +2963,11 @@ func (v *Response) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2876,9 +3004,11 @@ func (v *RouteInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2910,9 +3040,11 @@ func (v *RouteKey) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2951,9 +3083,11 @@ func (v *RouteOutput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -2990,9 +3124,11 @@ func (v *SecretEqual) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -3029,9 +3165,11 @@ func (v *SendMessageInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -3070,9 +3208,11 @@ func (v *SendReceiptInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -3111,9 +3251,11 @@ func (v *SendTypingInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -3153,9 +3295,11 @@ func (v *Sent) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -3190,9 +3334,11 @@ func (v *SetupConnectionInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -3230,9 +3376,11 @@ func (v *SetupStep) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -3269,9 +3417,11 @@ func (v *SignatureVerify) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -3316,9 +3466,11 @@ func (v *StateChange) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -3367,9 +3519,11 @@ func (v *StatusReport) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -3410,9 +3564,11 @@ func (v *TeardownConnectionInput) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -3447,9 +3603,11 @@ func (v *Text) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -3482,9 +3640,11 @@ func (v *Typing) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {
@@ -3521,9 +3681,11 @@ func (v *Verdict) walk(r *reader) error {
 		return err
 	}
 	for {
-		name, more := r.name()
+		name, more := r.plain()
 		if !more {
-			return nil
+			if name, more = r.name(); !more {
+				return nil
+			}
 		}
 		var err error
 		switch name {

@@ -179,6 +179,29 @@ func TestNullIsAbsent(t *testing.T) {
 	}
 }
 
+// Texts are read eight bytes at a time, so what is special about one may stand anywhere in
+// a word, and the document may end with it.
+func TestTextsAreReadAsEncodingJSONDoes(t *testing.T) {
+	for _, special := range []string{"", `\\`, `\"`, `\n\t`, `\/`, `\u00e9`, `\ud83d\ude00`, "é", "привет", "\u007f"} {
+		for length := range 20 {
+			for at := range length + 1 {
+				text := strings.Repeat("a", at) + special + strings.Repeat("b", length-at)
+				for _, in := range []string{
+					`{"key":"` + text + `"}`,
+					"{ \"key\" :\n\"" + text + `" } `,
+					`{"x` + text + `":"` + text + `","key":"` + text + `","y":0}`,
+				} {
+					var got, want contract.KVGet
+					err := contract.Unmarshal([]byte(in), &got)
+					if wanted := json.Unmarshal([]byte(in), &want); err != nil || wanted != nil || got != want {
+						t.Fatalf("Unmarshal(%s) = %q, %v; want %q, %v", in, got.Key, err, want.Key, wanted)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestUnmarshalKeepsNoReferenceToItsInput(t *testing.T) {
 	in := []byte(`{"claims":{"sub":"dana"},"name":"key","algorithm":"HS256"}`)
 	var got contract.JWTSign

@@ -251,7 +251,7 @@ func unescape(text string) string {
 		escape := text[plain+1]
 		text = text[plain+2:]
 		if escape != 'u' {
-			b.WriteByte(unescaped(escape))
+			b.WriteByte(words.Unescaped(escape))
 			continue
 		}
 		r, digits := hexUnit(text)
@@ -261,23 +261,5 @@ func unescape(text string) string {
 			r, text = utf16.DecodeRune(r, low), text[len(`\uDE00`):]
 		}
 		b.WriteRune(r)
-	}
-}
-
-// unescaped is the character of an escape of one letter.
-func unescaped(letter byte) byte {
-	switch letter {
-	case 'b':
-		return '\b'
-	case 'f':
-		return '\f'
-	case 'n':
-		return '\n'
-	case 'r':
-		return '\r'
-	case 't':
-		return '\t'
-	default:
-		return letter
 	}
 }

@@ -105,15 +105,8 @@ func (d *delivery) message() (*contract.ReceiveOutput, error) {
 // agentMessage is the event of an operator's message. The platform does not say who the
 // operator is.
 func agentMessage(chat contract.Conversation, parts []contract.Part) contract.Event {
-	return contract.Event{
-		Kind:         contract.EventMessageCreated,
-		Conversation: &chat,
-		Message: &contract.Message{
-			Conversation: chat,
-			Author:       contract.Author{Role: contract.RoleAgent},
-			Parts:        parts,
-		},
-	}
+	m := &contract.Message{Conversation: chat, Author: contract.Author{Role: contract.RoleAgent}, Parts: parts}
+	return contract.Event{Kind: contract.EventMessageCreated, Conversation: &m.Conversation, Message: m}
 }
 
 // findChat finds the conversation that a message is for: a chat of this connection, or

@@ -19,3 +19,20 @@ func Plain(w uint64) int {
 	control, quote, backslash := w-' '*each, (w^'"'*each)-each, (w^'\\'*each)-each
 	return bits.TrailingZeros64((w|control|quote|backslash)&highBits) / 8
 }
+
+// Unescaped is the character that a JSON escape of one letter stands for.
+func Unescaped(letter byte) byte {
+	switch letter {
+	case 'b':
+		return '\b'
+	case 'f':
+		return '\f'
+	case 'n':
+		return '\n'
+	case 'r':
+		return '\r'
+	case 't':
+		return '\t'
+	}
+	return letter
+}

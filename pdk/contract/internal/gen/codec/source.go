@@ -111,7 +111,7 @@ func (w *writer) decoder(name string, fields []field) {
 	w.line("func (v *%s) DecodeJSON(d *jsontext.Decoder) error { return decode(d, v) }\n", name)
 	w.line("func (v *%s) walk(r *reader) error {", name)
 	w.line("if err := r.begin('{'); err != nil {\nreturn err\n}")
-	w.line("for {\nname, more := r.name()\nif !more {\nreturn nil\n}\nvar err error")
+	w.line("for {\nname, more := r.plain()\nif !more {\nif name, more = r.name(); !more {\nreturn nil\n}\n}\nvar err error")
 	w.line("switch name {")
 	for _, f := range fields {
 		element := ""
