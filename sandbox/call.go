@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/sandbox/kernel"
 	"github.com/seed75a60ee1/patchbay/sandbox/meter"
+	"github.com/seed75a60ee1/patchbay/sandbox/recording"
 )
 
 // HostFunc is a function that a plugin may call. Its arguments are a copy, or nil if
@@ -79,6 +80,11 @@ type Result struct {
 //
 // With these a Result says what was used until then.
 func (p *Plugin) Call(ctx context.Context, inv Invocation) (*Result, error) {
+	return p.call(ctx, inv, nil)
+}
+
+// call is Call with a recorder of its host calls, or nil.
+func (p *Plugin) call(ctx context.Context, inv Invocation, rec *recording.Recorder) (*Result, error) {
 	if !p.calls.enter() {
 		return nil, fmt.Errorf("call %s: plugin %w", clip(inv.Export, 64), ErrClosed)
 	}
@@ -94,6 +100,7 @@ func (p *Plugin) Call(ctx context.Context, inv Invocation) (*Result, error) {
 		return nil, fmt.Errorf("call %s: %w", clip(inv.Export, 64), context.Cause(ctx))
 	}
 	c := p.newCall(ctx, inv)
+	c.recorder = rec
 	defer c.end()
 	from := p.source
 	if c.runsStarter() {
@@ -110,6 +117,7 @@ type call struct {
 	deadlined       context.Context // with the deadline, once something asked
 	cancel          context.CancelFunc
 	invocation      *Invocation
+	recorder        *recording.Recorder // may be nil
 	plugin          *Plugin
 	deadline        time.Duration
 	fuel            int64
@@ -150,12 +158,9 @@ func callOf(ctx context.Context) *call {
 
 func (p *Plugin) newCall(ctx context.Context, inv Invocation) *call {
 	l := &p.limits
-	c := &call{Context: ctx, parent: ctx, invocation: &inv, plugin: p, deadline: l.Deadline, fuel: l.Fuel, began: time.Now()}
+	c := &call{Context: ctx, parent: ctx, invocation: &inv, plugin: p, deadline: l.Deadline, fuel: l.fuelOf(inv.Fuel), began: time.Now()}
 	if inv.Deadline > 0 {
 		c.deadline = min(c.deadline, inv.Deadline)
-	}
-	if inv.Fuel > 0 {
-		c.fuel = min(c.fuel, inv.Fuel)
 	}
 	c.log = logger{sink: inv.Log, most: l.LogLines, cut: l.LogLineBytes}
 	c.stdout = lineWriter{log: &c.log, level: slog.LevelInfo, source: SourceStdout}
@@ -286,7 +291,7 @@ func (c *call) hostCall(name string, arg kernel.Handle) kernel.Handle {
 		c.kernel.Fault(name, arg)
 	}
 	c.charge(int64(len(args)) / meter.BytesPerUnit)
-	result, err := c.callHost(ctx, c.invocation.Host[name], args)
+	result, err := c.callHost(ctx, name, args)
 	if err != nil {
 		c.stop(c.hostFault(name, err))
 	}
@@ -299,17 +304,23 @@ func (c *call) hostCall(name string, arg kernel.Handle) kernel.Handle {
 
 var errNotOffered = errors.New("the invocation does not offer it")
 
+func notOffered(context.Context, []byte) ([]byte, error) { return nil, errNotOffered }
+
 // callHost turns a panic of a host function into an error, lest it be taken for a
 // trap of the plugin.
-func (c *call) callHost(ctx context.Context, f HostFunc, args []byte) (result []byte, err error) {
+func (c *call) callHost(ctx context.Context, name string, args []byte) (result []byte, err error) {
+	f := c.invocation.Host[name]
 	if f == nil {
-		return nil, errNotOffered
+		f = notOffered
 	}
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
+	if c.recorder != nil {
+		return c.recorder.Call(ctx, name, bytes.Clone(args), f)
+	}
 	return f(ctx, bytes.Clone(args))
 }
 

@@ -157,11 +157,11 @@ func TestGoGeneratorsAreFoundAndSeeded(t *testing.T) {
 	w := starting([32]byte{9})
 	found[0].seed(memory, &w)
 	want := starting([32]byte{9})
-	var next [32]byte
-	want.fill(next[:])
-	words, numbers := memory[generatorKept*8:generatorSeed], memory[generatorIndex:generatorBytes]
-	if !bytes.Equal(words, next[:]) || !bytes.Equal(numbers, []byte{28, 0, 0, 0, 28, 0, 0, 0, 12, 0, 0, 0}) {
-		t.Errorf("seeded, it begins anew from %x with %v, want %x", words, numbers, next)
+	next := make([]byte, generatorSeed)
+	want.fill(next)
+	words, numbers := memory[:generatorSeed], memory[generatorIndex:generatorBytes]
+	if !bytes.Equal(words, next) || !bytes.Equal(numbers, []byte{0, 0, 0, 0, 28, 0, 0, 0, 12, 0, 0, 0}) {
+		t.Errorf("seeded, it begins anew with %x and %v, want %x", words, numbers, next)
 	}
 	memory[4096]++
 	if got := findGenerators(memory); len(got) != 1 {

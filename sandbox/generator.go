@@ -61,12 +61,13 @@ func isGenerator(state []byte) bool {
 	return true
 }
 
-// seed has the generator begin anew with 32 bytes of the call's randomness, by making it
-// look like one that is at the end of its last turn.
+// seed has the generator begin anew with the call's randomness, by making it look like one
+// that is at the start of its last turn. Its seed alone would be enough, but to generate
+// what the host has at hand costs a plugin as much as a small document to read.
 func (g generator) seed(memory []byte, w *world) {
 	state := memory[g : g+generatorBytes]
-	w.fill(state[generatorKept*8 : generatorSeed])
-	binary.LittleEndian.PutUint32(state[generatorIndex:], generatorKept)
+	w.fill(state[:generatorSeed])
+	binary.LittleEndian.PutUint32(state[generatorIndex:], 0)
 	binary.LittleEndian.PutUint32(state[generatorCount:], generatorKept)
 	binary.LittleEndian.PutUint32(state[generatorCounter:], generatorTurns-generatorStep)
 }

@@ -76,6 +76,14 @@ func (l Limits) withDefaults() (Limits, error) {
 	return l, errors.Join(wrong...)
 }
 
+// fuelOf is what a call gets that asks for so much.
+func (l *Limits) fuelOf(asked int64) int64 {
+	if asked > 0 {
+		return min(l.Fuel, asked)
+	}
+	return l.Fuel
+}
+
 func limit[N int | int64 | uint32 | time.Duration](name string, v *N, standard, most N) error {
 	if *v == 0 {
 		*v = standard

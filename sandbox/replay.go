@@ -18,9 +18,8 @@ import (
 func (p *Plugin) Record(ctx context.Context, inv Invocation) (*recording.Recording, *Result, error) {
 	rec := recording.NewRecorder(recording.Recording{
 		Digest: p.spec.Digest, Export: inv.Export, Input: inv.Input, Config: inv.Config, Now: inv.Now, Seed: inv.Seed,
-		Limits: recording.Limits{Fuel: p.newCall(ctx, inv).fuel, StackBytes: p.limits.StackBytes},
+		Limits: recording.Limits{Fuel: p.limits.fuelOf(inv.Fuel), StackBytes: p.limits.StackBytes},
 	})
-	inv.Host = recording.Wrap(rec, p.offerAll(inv.Host))
 	log := inv.Log
 	inv.Log = func(line LogLine) {
 		rec.Log(line.Level, string(line.Source), line.Text)
@@ -28,26 +27,11 @@ func (p *Plugin) Record(ctx context.Context, inv Invocation) (*recording.Recordi
 			log(line)
 		}
 	}
-	result, err := p.Call(ctx, inv)
+	result, err := p.call(ctx, inv, rec)
 	if result == nil {
 		return nil, nil, err
 	}
 	return rec.End(outcomeOf(result, err), result.Fuel, result.MemoryBytes, result.Took), result, err
-}
-
-// offerAll adds a function for each that the plugin imports and the host does not offer,
-// so that a recording has the call that failed.
-func (p *Plugin) offerAll(host map[string]HostFunc) map[string]HostFunc {
-	all := map[string]HostFunc{}
-	for _, name := range p.spec.HostFunctions() {
-		all[name] = func(context.Context, []byte) ([]byte, error) { return nil, errNotOffered }
-	}
-	for name, f := range host {
-		if f != nil {
-			all[name] = f
-		}
-	}
-	return all
 }
 
 // outcomeOf is how a call ended, for a recording.

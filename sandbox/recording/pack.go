@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/s2"
@@ -19,7 +20,9 @@ const packed = 1
 // turn, a length before each text, compressed. It costs an eighth of [Recording.Encode];
 // [Unpack] reads it.
 func (r *Recording) Pack() []byte {
-	p := make(packer, 0, 1024+len(r.Input)+len(r.Outcome.Output))
+	room := packers.Get().(*packer)
+	defer packers.Put(room)
+	p := (*room)[:0]
 	p.text(r.Digest)
 	p.text(r.Export)
 	p.bytes(r.Input)
@@ -45,8 +48,18 @@ func (r *Recording) Pack() []byte {
 		p.number(n)
 	}
 	p.text(r.Incomplete)
-	return append([]byte{packed}, s2.Encode(nil, p)...)
+	if cap(p) <= maxPackerBytes {
+		*room = p
+	}
+	kept := make([]byte, 1+s2.MaxEncodedLen(len(p)))
+	kept[0] = packed
+	return kept[:1+len(s2.Encode(kept[1:], p))]
 }
+
+// packers holds buffers that recordings grew in, none of them larger than maxPackerBytes.
+var packers = sync.Pool{New: func() any { return new(packer) }}
+
+const maxPackerBytes = 64 << 10
 
 // ErrPacked means that something is not a packed recording.
 var ErrPacked = errors.New("it is not a packed recording")

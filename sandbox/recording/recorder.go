@@ -63,15 +63,15 @@ func Wrap[F ~func(context.Context, []byte) ([]byte, error)](r *Recorder, host ma
 	for name, f := range host {
 		if f != nil {
 			wrapped[name] = func(ctx context.Context, args []byte) ([]byte, error) {
-				return r.call(ctx, name, args, f)
+				return r.Call(ctx, name, args, f)
 			}
 		}
 	}
 	return wrapped
 }
 
-// call calls f and notes what came of it, a panic included.
-func (r *Recorder) call(ctx context.Context, name string, args []byte, f func(context.Context, []byte) ([]byte, error)) (answer []byte, err error) {
+// Call calls the host function f and notes what came of it, a panic included.
+func (r *Recorder) Call(ctx context.Context, name string, args []byte, f func(context.Context, []byte) ([]byte, error)) (answer []byte, err error) {
 	c := Call{Function: name, Arguments: r.keep("host call "+name, args)}
 	err = errPanic
 	defer func() { r.note(c, answer, err) }()
