@@ -42,8 +42,8 @@ func (a access) check(p identity.Principal, ws contract.WorkspaceID, scoped bool
 		return notFound() // whether it exists is not theirs to know
 	}
 	if !a.granted(p, ws) {
-		return gate.NewProblem(http.StatusForbidden, fmt.Sprintf("the role %s may not do this; it takes one of %s",
-			p.Role, strings.Join(a.roles(), ", ")))
+		return coded(http.StatusForbidden, "forbidden", fmt.Sprintf("the role %s may not do this; it takes one of %s",
+			p.Role, strings.Join(a.roles(), ", ")), nil)
 	}
 	return nil
 }

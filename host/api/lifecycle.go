@@ -130,7 +130,10 @@ func (s *Server) backupBody(by domain.Actor, recipients []age.Recipient) *backup
 	in, out := io.Pipe()
 	return &backupStream{PipeReader: in, cancel: cancel, write: func() {
 		err := s.opts.Upkeep.Backup(ctx, by, out, recipients)
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			s.opts.Gate.Log.Warn("a backup was given up by whoever asked for it", "subject", by.Subject)
+		case err != nil:
 			s.opts.Gate.Log.Error("a backup broke off", "subject", by.Subject, "error", err)
 		}
 		_ = out.CloseWithError(err) // never fails, by its documentation

@@ -61,3 +61,18 @@ func TestANamedRequestReachesTheRoomWithItsName(t *testing.T) {
 	}
 	h.do("admin", "POST", path, body, "Idempotency-Key", strings.Repeat("x", 256)).problem(t, 422)
 }
+
+// A name that would be ignored in silence would have a repeat make a second workspace.
+func TestARequestThatCannotBeRepeatedByNameIsRefusedWithOne(t *testing.T) {
+	for path, body := range map[string]string{
+		"/v1/workspaces": `{"name":"Acme"}`,
+		"/v1/tokens":     `{"subject":"ann","role":"operator"}`,
+	} {
+		h := open(t)
+		p := h.do("operator", "POST", path, body, "Idempotency-Key", "k1").problem(t, 422)
+		if len(p.Errors) != 1 || p.Errors[0].Location != "header.Idempotency-Key" {
+			t.Errorf("%s with a name: %+v", path, p)
+		}
+		h.do("operator", "POST", path, body).expect(t, 201)
+	}
+}

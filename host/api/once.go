@@ -3,11 +3,13 @@ package api
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
+	"github.com/seed75a60ee1/patchbay/host/ingress/gate"
 )
 
 const (
@@ -27,11 +29,23 @@ func onceParameter() *huma.Param {
 	}
 }
 
+// notOnce is for a request that makes something and cannot be repeated by name. To make it
+// without a word would be to break the promise that the sender counts on.
+func notOnce() *gate.Problem {
+	p := coded(http.StatusUnprocessableEntity, "invalid", "the request was understood and refused", nil)
+	p.Errors = []gate.FieldError{{Location: "header." + onceHeader,
+		Message: "a repeat of this request would make another one; leave the field out, and look before you repeat it"}}
+	return p
+}
+
 // named puts the name of a request that can be repeated into the context that it is worked
 // on with.
 func (s *Server) named(ctx context.Context, r route) (context.Context, error) {
 	x := exchangeOf(ctx)
 	key := x.Header(onceHeader)
+	if !r.once && key != "" && r.status == http.StatusCreated {
+		return ctx, notOnce()
+	}
 	if !r.once || key == "" {
 		return ctx, nil
 	}

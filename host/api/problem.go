@@ -41,6 +41,7 @@ func (s *Server) problem(x *exchange, err error) *gate.Problem {
 	var invalid *domain.Invalid
 	var host *contract.HostError
 	var exceeded *limits.Exceeded
+	var state *domain.WrongState
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -48,6 +49,8 @@ func (s *Server) problem(x *exchange, err error) *gate.Problem {
 		return limitProblem(exceeded)
 	case errors.As(err, &invalid):
 		return invalidProblem(x.Operation(), invalid)
+	case errors.As(err, &state):
+		return coded(http.StatusConflict, "conflict", state.Error(), err)
 	case errors.As(err, &host):
 		return hostProblem(host)
 	case errors.Is(err, domain.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -102,6 +102,7 @@ func TestErrorsOfTheRooms(t *testing.T) {
 		{domain.ErrNotFound, 404, "not_found"},
 		{domain.ErrExists, 409, "exists"},
 		{domain.ErrConflict, 409, "conflict"},
+		{&domain.WrongState{State: domain.JobDone, Wanted: "parked"}, 409, "conflict"},
 		{domain.ErrIdempotencyMismatch, 422, "idempotency_mismatch"},
 		{domain.ErrQuota, 429, "quota"},
 		{domain.ErrUnavailable, 503, "unavailable"},

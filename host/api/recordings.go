@@ -33,7 +33,7 @@ type InRun struct {
 
 func (s *Server) addRecordings() {
 	file := &huma.Response{Description: "The recording.", Content: map[string]*huma.MediaType{recordingType: {Schema: &huma.Schema{Type: huma.TypeObject}}}}
-	const about = "A recording is one call of the plugin kept whole: its input, every host function it called with the answer, and what came of it. It holds what people wrote. Secrets are not in it."
+	const about = "A recording is one call of the plugin kept whole: its input, every host function it called with the answer, and what came of it. It holds what people wrote. Secrets are not in it: one that the platform itself sent is masked."
 	register(s, route{
 		id: "list-command-recordings", method: http.MethodGet, path: commandPath + "/recordings", tag: "commands", allow: access(identity.RecordingRead),
 		summary: "List the recordings of a command", description: about,

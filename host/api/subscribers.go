@@ -50,7 +50,8 @@ type Subscriber struct {
 	Parked         int                     `json:"parked" maximum:"10000" doc:"Events that were given up after three days, and can be retried; counted up to 10000."`
 	Failures       int                     `json:"failures" doc:"Attempts that failed since it last took an event."`
 	FailingSince   time.Time               `json:"failing_since,omitzero" doc:"When the first of these failed. After five days it is disabled."`
-	LastFailure    *contract.Failure       `json:"last_failure,omitempty" doc:"Why the newest failed attempt failed."`
+	LastFailure    *contract.Failure       `json:"last_failure,omitempty" doc:"Why the newest failed attempt failed, at last_failed_at."`
+	LastFailedAt   time.Time               `json:"last_failed_at,omitzero" doc:"When the newest failed attempt failed."`
 	LastTakenAt    time.Time               `json:"last_taken_at,omitzero" doc:"When it last took an event."`
 	CreatedAt      time.Time               `json:"created_at"`
 	UpdatedAt      time.Time               `json:"updated_at"`
@@ -61,7 +62,7 @@ func subscriberView(s domain.SubscriberStatus, who identity.Principal) Subscribe
 	v := Subscriber{
 		ID: s.ID, Workspace: s.Workspace, Name: s.Name, Kinds: s.Kinds, Connections: s.Connections, State: s.State, StateReason: s.StateReason,
 		Cursor: s.Progress.Cursor, Behind: s.LastEvent - min(s.LastEvent, s.Progress.Cursor), Queued: s.Queued, Parked: s.Parked,
-		Failures: s.Progress.Failures, FailingSince: s.Progress.FailingSince, LastFailure: s.Progress.LastFailure,
+		Failures: s.Progress.Failures, FailingSince: s.Progress.FailingSince, LastFailure: s.Progress.LastFailure, LastFailedAt: s.Progress.LastFailedAt,
 		LastTakenAt: s.Progress.LastTakenAt, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
 	}
 	if who.Can(identity.SubscriberWrite, s.Workspace) {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/host/identity"
-	"github.com/seed75a60ee1/patchbay/host/ingress/gate"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
@@ -78,7 +77,7 @@ func (s *Server) mayIssue(ctx context.Context, who identity.Principal, g identit
 		return notFound()
 	}
 	if !who.MayIssue(g) {
-		return gate.NewProblem(http.StatusForbidden, "only an operator may issue a token with this role")
+		return coded(http.StatusForbidden, "forbidden", "only an operator may issue a token with this role", nil)
 	}
 	if g.Workspace == "" {
 		return nil

@@ -276,7 +276,7 @@ func TestHostileBackupsAreRefused(t *testing.T) {
 		{"a header of the future", []entry{file("header.json", `{"format":9}`)}, "format 9"},
 		{"a store of the future", []entry{file("header.json", `{"format":1,"schema":3,"version":"9"}`)}, "schema 3"},
 		{"a header with more in it", []entry{file("header.json", `{"format":1,"surprise":1}`)}, "cannot be read"},
-		{"nothing", nil, "cut off"},
+		{"nothing", nil, "is no backup"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			parent := t.TempDir()

@@ -33,7 +33,8 @@ func (e *Refused) Error() string { return e.Why + "; " + e.Fix }
 func refuse(fix, why string, args ...any) error { return &Refused{fmt.Sprintf(why, args...), fix} }
 
 const (
-	fixBackup = "use another backup"
+	fixBackup   = "use another backup"
+	fixNoBackup = "name a file that patchbay backup made"
 	// maxDocument bounds the header and the manifest, in bytes: the latter has 150 for each
 	// attachment.
 	maxDocument = 512 << 20
@@ -162,6 +163,9 @@ func (e *extraction) run(in *tar.Reader) error {
 			return e.sync()
 		}
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			if e.header.Format == 0 {
+				return refuse(fixNoBackup, "this is no backup, or only the first bytes of one")
+			}
 			return refuse(fixBackup, "the backup is cut off after %d files", len(e.seen)+e.parts)
 		}
 		if err != nil {

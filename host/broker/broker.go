@@ -35,7 +35,6 @@ type Store interface {
 	CommitDelivery(ctx context.Context, e domain.DeliveryEffects) (domain.DeliveryCommitted, error)
 	CommitCommand(ctx context.Context, e domain.CommandEffects) (domain.CommandCommitted, error)
 	ReleaseEvent(ctx context.Context, job string, e contract.Event, at time.Time) (domain.Event, error)
-	DeleteConnection(ctx context.Context, id contract.ConnectionID) error
 	PostponeEvent(ctx context.Context, job string, why contract.Failure, at, until time.Time) (domain.Job, error)
 	KeepDelivery(ctx context.Context, d domain.Delivery, recording []byte) error
 	Delivery(ctx context.Context, id contract.DeliveryID) (domain.Delivery, error)
@@ -144,21 +143,25 @@ type Options struct {
 type Broker struct {
 	opts  Options
 	locks sync.Map // contract.ConnectionID → *sync.Mutex; see receive
-	// unsettled holds the journals of runs that could not be committed, by job.
+	// unsettled holds the journals of runs that are not committed, by job: they know answers
+	// that the disk may not.
 	unsettled sync.Map
+	replaying sync.Map // the deliveries that are being replayed, by id
 	turns     turns
 }
 
 // New makes a broker.
 func New(opts Options) *Broker { return &Broker{opts: opts, turns: newTurns()} }
 
+// offered are the host functions that this host has.
+var offered = []contract.HostFunction{
+	contract.HostHTTPSend, contract.HostKVGet, contract.HostKVPut, contract.HostKVDelete,
+	contract.HostKVList, contract.HostSecretEqual, contract.HostHMACVerify, contract.HostHMACSign,
+	contract.HostMediaLink, contract.HostMediaPut, contract.HostDeliveryBody,
+}
+
 // Offered lists the host functions that this host has, for admission.
 func Offered() []string {
-	offered := []contract.HostFunction{
-		contract.HostHTTPSend, contract.HostKVGet, contract.HostKVPut, contract.HostKVDelete,
-		contract.HostKVList, contract.HostSecretEqual, contract.HostHMACVerify, contract.HostHMACSign,
-		contract.HostMediaLink, contract.HostMediaPut, contract.HostDeliveryBody,
-	}
 	names := make([]string, len(offered))
 	for i, f := range offered {
 		names[i] = string(f)

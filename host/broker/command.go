@@ -43,29 +43,35 @@ func (b *Broker) run(ctx context.Context, job domain.Job) (domain.Job, []domain.
 	if wait := b.opts.Limits.Debt(job.Workspace); wait > 0 {
 		return b.postponeCommand(ctx, job, wait)
 	}
-	after, spawned, err := b.command(ctx, connection, job)
-	if err == nil && job.Command.Export == contract.ExportTeardownConnection && after.State.Ended() {
-		err = b.remove(ctx, connection) // well or badly: a dead platform must not keep it alive
-	}
-	return after, spawned, err
+	return b.command(ctx, connection, job)
 }
 
 // postponeCommand has a command wait because its workspace has computed too much lately.
 func (b *Broker) postponeCommand(ctx context.Context, job domain.Job, wait time.Duration) (domain.Job, []domain.Job, error) {
 	now := b.opts.Now()
-	return b.settle(ctx, domain.CommandEffects{
+	return b.settle(ctx, job, domain.CommandEffects{
 		Effects: domain.Effects{Workspace: job.Workspace, Connection: job.Connection, At: now},
-		JobID:   job.ID, State: domain.JobQueued, NotBefore: now.Add(wait), Failure: job.Failure,
+		State:   domain.JobQueued, NotBefore: now.Add(wait), Failure: job.Failure, Unbegun: true,
 	})
 }
 
-// settle commits what one run of a command came to.
-func (b *Broker) settle(ctx context.Context, e domain.CommandEffects) (domain.Job, []domain.Job, error) {
+// settle commits what one run of a command came to. The connection that it was to tear down
+// goes with it, well or badly: a dead platform must not keep it alive.
+func (b *Broker) settle(ctx context.Context, job domain.Job, e domain.CommandEffects) (domain.Job, []domain.Job, error) {
+	e.JobID = job.ID
+	e.RemoveConnection = job.Command.Export == contract.ExportTeardownConnection && e.State.Ended()
 	committed, err := b.opts.Store.CommitCommand(ctx, e)
 	if err != nil {
 		return domain.Job{}, nil, fmt.Errorf("commit job %s: %w", e.JobID, err)
 	}
 	failpoint.Hit(failpoint.BrokerAfterCommit)
+	if !e.Unbegun || e.State != domain.JobQueued {
+		b.unsettled.Delete(e.JobID)
+	}
+	if e.RemoveConnection {
+		c := domain.Connection{Workspace: e.Workspace, ID: e.Connection}
+		b.audit(ctx, "host", "connection.removed", c, string(c.ID), "its teardown is "+string(e.State))
+	}
 	return committed.Job, committed.Jobs, nil
 }
 
@@ -74,12 +80,12 @@ func (b *Broker) settle(ctx context.Context, e domain.CommandEffects) (domain.Jo
 func (b *Broker) command(ctx context.Context, c domain.Connection, job domain.Job) (domain.Job, []domain.Job, error) {
 	version, release, err := b.acquire(ctx, c)
 	if err != nil {
-		return b.fail(ctx, job, nil, contract.Failure{Class: contract.FailureRetry, Code: failureCode(err),
+		return b.unable(ctx, job, contract.Failure{Class: contract.FailureRetry, Code: failureCode(err),
 			Message: "The plugin cannot run now: " + bounded(err.Error()) + "."})
 	}
 	defer release()
 	if !slices.Contains(version.Manifest.Abilities, job.Command.Export) {
-		return b.fail(ctx, job, nil, contract.Failure{Class: contract.FailurePermanent, Code: "unsupported",
+		return b.unable(ctx, job, contract.Failure{Class: contract.FailurePermanent, Code: "unsupported",
 			Message: fmt.Sprintf("The plugin %s cannot %s.", version.Manifest.Title, job.Command.Export)})
 	}
 	return b.invoke(ctx, version, c, job)
@@ -98,8 +104,9 @@ func (b *Broker) invoke(ctx context.Context, v *registry.Version, c domain.Conne
 			return b.fail(ctx, job, nil, uncertain("plugin_changed", "The host stopped while the command ran, and its plugin was "+
 				"replaced since: whether the platform has it is not known."))
 		}
-		j.rerun() // nothing went out that must not go out again
+		j.anew() // nothing went out that must not go out again
 	}
+	b.unsettled.Store(job.ID, j)
 	for range maxTries {
 		after, spawned, err := b.runCommand(ctx, v, c, job, j)
 		if !errors.Is(err, domain.ErrConflict) {
@@ -121,21 +128,18 @@ func (b *Broker) runCommand(ctx context.Context, v *registry.Version, c domain.C
 	failpoint.Hit(failpoint.BrokerBeforeCommit)
 	if failure != nil {
 		if interrupted(failure) {
-			b.keepUnsettled(j)
 			return job, nil, failure // the host stops: the job is run again
 		}
 		b.opts.Log.Error("a command's invocation failed", "command", job.ID, "export", job.Command.Export,
 			"plugin", c.Plugin, "attempt", job.Attempts+1, "error", failure)
 		return b.fail(ctx, job, inv, j.failureOf(failure))
 	}
-	after, spawned, err := b.settle(ctx, b.commandEffects(inv, job, out))
+	after, spawned, err := b.settle(ctx, job, b.commandEffects(inv, job, out))
 	switch {
 	case errors.Is(err, domain.ErrConflict):
 		return b.conflict(ctx, job, err)
 	case errors.Is(err, domain.ErrQuota):
 		return b.fail(ctx, job, inv, j.overQuota(err))
-	case err != nil:
-		b.keepUnsettled(j)
 	}
 	return after, spawned, err
 }
@@ -145,24 +149,35 @@ func (b *Broker) runCommand(ctx context.Context, v *registry.Version, c domain.C
 func (b *Broker) conflict(ctx context.Context, job domain.Job, cause error) (domain.Job, []domain.Job, error) {
 	now, err := b.opts.Store.Job(ctx, job.ID)
 	if err == nil && now.State.Ended() {
+		b.unsettled.Delete(job.ID)
 		return now, nil, nil
 	}
 	return job, nil, errors.Join(cause, err)
-}
-
-// remove deletes a connection that was torn down.
-func (b *Broker) remove(ctx context.Context, c domain.Connection) error {
-	if err := b.opts.Store.DeleteConnection(ctx, c.ID); err != nil && !errors.Is(err, domain.ErrNotFound) {
-		return fmt.Errorf("remove connection %s after its teardown: %w", c.ID, err)
-	}
-	b.audit(ctx, "host", "connection.removed", c, string(c.ID), c.Name)
-	return nil
 }
 
 // interrupted tells whether a host function ended the invocation because the host stops.
 func interrupted(err error) bool {
 	var fault *sandbox.HostFault
 	return errors.As(err, &fault) && errors.Is(err, context.Canceled)
+}
+
+// unable commits that a command could not begin. If a run of it was cut off before, that
+// one's journal stays until the command can; if it never can, whether the platform has it
+// depends on that run.
+func (b *Broker) unable(ctx context.Context, job domain.Job, f contract.Failure) (domain.Job, []domain.Job, error) {
+	j, err := b.openJournal(ctx, job.ID)
+	if err != nil {
+		return job, nil, err
+	}
+	now := b.opts.Now()
+	state, at := b.opts.Policy.Next(job, f, now)
+	if state != domain.JobQueued && j.acted() {
+		f = uncertain(f.Code, f.Message+" Before, the host stopped while the command ran: whether the platform has it is not known.")
+	}
+	return b.settle(ctx, job, domain.CommandEffects{
+		Effects: domain.Effects{Workspace: job.Workspace, Connection: job.Connection, At: now},
+		State:   state, NotBefore: at, Failure: &f, CountAttempt: true, Unbegun: true,
+	})
 }
 
 // fail commits a failed run without effects; inv is nil if none ran.
@@ -174,9 +189,9 @@ func (b *Broker) fail(ctx context.Context, job domain.Job, inv *invocation, f co
 		state, at = b.opts.Policy.Fault(job, f, now)
 		recorded = inv.packed()
 	}
-	after, spawned, err := b.settle(ctx, domain.CommandEffects{
+	after, spawned, err := b.settle(ctx, job, domain.CommandEffects{
 		Effects: domain.Effects{Workspace: job.Workspace, Connection: job.Connection, At: now, Recording: recorded},
-		JobID:   job.ID, State: state, NotBefore: at, Failure: &f, CountAttempt: true,
+		State:   state, NotBefore: at, Failure: &f, CountAttempt: true,
 	})
 	return after, spawned, err
 }
@@ -184,7 +199,7 @@ func (b *Broker) fail(ctx context.Context, job domain.Job, inv *invocation, f co
 // commandEffects turns a command's output into its commit.
 func (b *Broker) commandEffects(inv *invocation, job domain.Job, out contract.CommandOutput) domain.CommandEffects {
 	e := domain.CommandEffects{
-		Effects: inv.effects(out.Events, out.Commands), JobID: job.ID, State: domain.JobDone, CountAttempt: true,
+		Effects: inv.effects(out.Events, out.Commands), State: domain.JobDone, CountAttempt: true,
 		Failure: out.Failure, Setup: out.Setup, Capabilities: out.Capabilities,
 	}
 	if out.Sent != nil || out.Health != nil {

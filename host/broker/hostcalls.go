@@ -16,72 +16,75 @@ import (
 // maxArgumentBytes bounds the argument of a host function.
 const maxArgumentBytes = 8 << 20
 
-// functions is the invocation's host functions by name. Those that the grant leaves out
-// answer that they are denied.
+// functions is the invocation's host functions by name: those that the plugin can call.
 func (inv *invocation) functions() map[string]sandbox.HostFunc {
-	offered := map[contract.HostFunction]sandbox.HostFunc{
-		contract.HostHTTPSend:     typed(inv.httpSend),
-		contract.HostKVGet:        typed(inv.kvGet),
-		contract.HostKVPut:        typed(inv.kvPut),
-		contract.HostKVDelete:     typed(inv.kvDelete),
-		contract.HostKVList:       typed(inv.kvList),
-		contract.HostSecretEqual:  typed(inv.secretEqual),
-		contract.HostHMACVerify:   typed(inv.hmacVerify),
-		contract.HostHMACSign:     typed(inv.hmacSign),
-		contract.HostMediaLink:    typed(inv.mediaLink),
-		contract.HostMediaPut:     typed(inv.mediaPut),
-		contract.HostDeliveryBody: inv.deliveryBody,
-	}
-	functions := make(map[string]sandbox.HostFunc, len(offered))
-	for name, f := range offered {
-		if !slices.Contains(inv.version.HostFunctions, string(name)) {
-			continue // the plugin cannot call it
+	functions := make(map[string]sandbox.HostFunc, len(inv.version.HostFunctions))
+	for _, imported := range inv.version.HostFunctions {
+		name := contract.HostFunction(imported)
+		if !slices.Contains(offered, name) {
+			continue
 		}
-		if !slices.Contains(inv.version.Grant.HostFunctions, string(name)) {
-			f = deny(name)
-		}
-		f = inv.counted(name, f)
+		f := func(ctx context.Context, args []byte) ([]byte, error) { return inv.carryOut(ctx, name, args) }
 		if inv.journal != nil {
 			f = inv.journal.around(name, f, inv.redo(name))
 		}
-		functions[string(name)] = f
+		functions[imported] = f
 	}
 	return functions
 }
 
-func (inv *invocation) counted(name contract.HostFunction, f sandbox.HostFunc) sandbox.HostFunc {
-	return func(ctx context.Context, args []byte) ([]byte, error) {
-		inv.broker.opts.Metrics.HostCall(inv.version.Manifest.Name, name)
-		return f(ctx, args)
-	}
-}
-
-func deny(name contract.HostFunction) sandbox.HostFunc {
-	return func(context.Context, []byte) ([]byte, error) {
+// carryOut carries out a host function. One that the grant leaves out answers that it is
+// denied.
+func (inv *invocation) carryOut(ctx context.Context, name contract.HostFunction, args []byte) ([]byte, error) {
+	inv.broker.opts.Metrics.HostCall(inv.version.Manifest.Name, name)
+	if !slices.Contains(inv.version.Grant.HostFunctions, string(name)) {
 		return failed(denied("the grant leaves " + string(name) + " out")), nil
 	}
+	switch name {
+	case contract.HostHTTPSend:
+		return typed(ctx, args, inv.httpSend)
+	case contract.HostKVGet:
+		return typed(ctx, args, inv.kvGet)
+	case contract.HostKVPut:
+		return typed(ctx, args, inv.kvPut)
+	case contract.HostKVDelete:
+		return typed(ctx, args, inv.kvDelete)
+	case contract.HostKVList:
+		return typed(ctx, args, inv.kvList)
+	case contract.HostSecretEqual:
+		return typed(ctx, args, inv.secretEqual)
+	case contract.HostHMACVerify:
+		return typed(ctx, args, inv.hmacVerify)
+	case contract.HostHMACSign:
+		return typed(ctx, args, inv.hmacSign)
+	case contract.HostMediaLink:
+		return typed(ctx, args, inv.mediaLink)
+	case contract.HostMediaPut:
+		return typed(ctx, args, inv.mediaPut)
+	case contract.HostDeliveryBody:
+		return inv.body, nil // bytes and no document
+	}
+	return nil, fmt.Errorf("host function %s is offered and not carried out", name)
 }
 
-// typed makes a host function of one over documents. An argument that cannot be decoded
-// is an answer to the guest; an error is the host's own and ends the invocation.
+// typed carries out a host function over documents. An argument that cannot be decoded is
+// an answer to the guest; an error is the host's own and ends the invocation.
 func typed[A any, P interface {
 	*A
 	contract.Decodable
-}, R encodable](f func(context.Context, *A) (R, error)) sandbox.HostFunc {
-	return func(ctx context.Context, args []byte) ([]byte, error) {
-		if len(args) > maxArgumentBytes {
-			return failed(invalid("the argument is too long")), nil
-		}
-		var in A
-		if err := contract.Unmarshal(args, P(&in)); err != nil {
-			return failed(invalid(bounded(err.Error()))), nil
-		}
-		result, err := f(ctx, &in)
-		if err != nil {
-			return nil, err
-		}
-		return result.AppendJSON(nil), nil
+}, R encodable](ctx context.Context, args []byte, f func(context.Context, *A) (R, error)) ([]byte, error) {
+	if len(args) > maxArgumentBytes {
+		return failed(invalid("the argument is too long")), nil
 	}
+	var in A
+	if err := contract.Unmarshal(args, P(&in)); err != nil {
+		return failed(invalid(bounded(err.Error()))), nil
+	}
+	result, err := f(ctx, &in)
+	if err != nil {
+		return nil, err
+	}
+	return result.AppendJSON(nil), nil
 }
 
 // failed is a result that is nothing but an error; every result document has that field.
@@ -102,9 +105,6 @@ func quota(message string) *contract.HostError {
 func notFound(message string) *contract.HostError {
 	return &contract.HostError{Code: contract.HostNotFound, Message: message, Certain: true}
 }
-
-// deliveryBody returns the raw body, which is bytes and no document.
-func (inv *invocation) deliveryBody(context.Context, []byte) ([]byte, error) { return inv.body, nil }
 
 // httpSend is the host function http_send. Only commands may call out: a delivery's
 // platform is waiting.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ type journal struct {
 	calls   []journalCall
 	flushed int // how many entries, begun included, are durable as they stand
 	closed  bool
+	runs    int // how many runs it has been the journal of; a timer of an earlier one is void
 	timer   *time.Timer
 
 	// known is what a run before this one asked; next is how far this one has come in it.
@@ -85,7 +87,7 @@ var (
 // openJournal returns the journal of a job's run: of a new one, or of the one that was cut
 // off.
 func (b *Broker) openJournal(ctx context.Context, job string) (*journal, error) {
-	if unsettled, ok := b.unsettled.LoadAndDelete(job); ok {
+	if unsettled, ok := b.unsettled.Load(job); ok {
 		j := unsettled.(*journal)
 		j.resume()
 		return j, nil
@@ -131,23 +133,36 @@ func (j *journal) load(entries [][]byte) error {
 func (j *journal) resume() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.known, j.calls, j.next, j.exact, j.flushed, j.closed = j.calls, nil, 0, true, 0, false
+	j.restart(j.all(), len(j.begun.Input) > 0)
 }
 
 // rerun makes the journal the one of a run that begins anew, because the commit of the
-// last one was refused: it reads what is there now, and does not repeat what that one did.
+// last one was refused: it reads what is there now, and does not repeat what that one did,
+// nor what one before did that the last one did not come to.
 func (j *journal) rerun() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	known := make([]journalCall, 0, len(j.calls))
-	for _, c := range j.calls {
-		if effectful(c.Function, c.Arguments) && !c.Void {
-			known = append(known, c)
-		}
-	}
-	j.known, j.calls, j.next, j.exact, j.flushed, j.closed = known, nil, 0, false, 0, false
+	known := slices.DeleteFunc(j.all(), func(c journalCall) bool { return c.Void || !effectful(c.Function, c.Arguments) })
+	j.restart(known, false)
 	j.begun = begun{Run: j.begun.Run + 1}
 }
+
+// anew makes the journal the one of a run that may do all again.
+func (j *journal) anew() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.restart(nil, false)
+	j.begun = begun{Run: j.begun.Run + 1}
+}
+
+// restart begins the journal of another run. The caller holds mu.
+func (j *journal) restart(known []journalCall, exact bool) {
+	j.known, j.calls, j.next, j.exact, j.flushed, j.closed = known, nil, 0, exact, 0, false
+	j.runs++
+}
+
+// all is a copy of what this run asked, and behind it what is known that it has not come to.
+func (j *journal) all() []journalCall { return slices.Concat(j.calls, j.known[j.next:]) }
 
 // resumes tells whether this run does the same as one that was cut off.
 func (j *journal) resumes() bool { return j.exact && len(j.begun.Input) > 0 }
@@ -155,12 +170,7 @@ func (j *journal) resumes() bool { return j.exact && len(j.begun.Input) > 0 }
 // acted tells whether a call of the run before may have had an effect that repeating it
 // would double.
 func (j *journal) acted() bool {
-	for _, c := range append(append([]journalCall(nil), j.known...), j.calls...) {
-		if c.mayHaveActed() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(j.known, journalCall.mayHaveActed) || slices.ContainsFunc(j.calls, journalCall.mayHaveActed)
 }
 
 // around makes a host function one that is journalled. redo is told of a call that is
@@ -246,15 +256,17 @@ func (j *journal) answered(answer []byte, err error) {
 	last := &j.calls[len(j.calls)-1]
 	last.Answer, last.Answered, last.Void = bytes.Clone(answer), err == nil, err != nil
 	j.flushed = min(j.flushed, len(j.calls))
-	j.timer = time.AfterFunc(answerDelay, j.late)
+	run := j.runs
+	j.timer = time.AfterFunc(answerDelay, func() { j.late(run) })
 }
 
-// late makes an answer durable that no commit has taken along yet. If it cannot, the next
-// intent or the commit cannot either.
-func (j *journal) late() {
+// late makes an answer of a run durable that no commit has taken along yet. If it cannot,
+// the next intent or the commit cannot either. A run that has been replaced has no say any
+// more: the next one has not repeated yet what it did.
+func (j *journal) late(run int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !j.closed {
+	if !j.closed && j.runs == run {
 		_ = j.flush(context.Background()) // see above
 		failpoint.Hit(failpoint.BrokerAfterJournal)
 	}
@@ -382,12 +394,4 @@ func (j *journal) overQuota(cause error) contract.Failure {
 // uncertain is the failure of a command of which nobody knows whether it took effect.
 func uncertain(code, message string) contract.Failure {
 	return contract.Failure{Class: contract.FailureUncertain, Code: code, Message: message}
-}
-
-// keepUnsettled keeps the journal of a run that could not be committed, for the next one:
-// it knows answers that the disk may not.
-func (b *Broker) keepUnsettled(j *journal) {
-	if len(j.calls) > 0 {
-		b.unsettled.Store(j.job, j)
-	}
 }

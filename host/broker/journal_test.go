@@ -141,6 +141,7 @@ func TestAPluginThatFailsAfterItSentIsNotSimplyRunAgain(t *testing.T) {
 		{"the platform took it", false, contract.HTTPResult{Status: 200}, contract.FailureUncertain},
 		{"the platform broke over it", false, contract.HTTPResult{Status: 502}, contract.FailureUncertain},
 		{"nobody knows", false, contract.HTTPResult{Error: &contract.HostError{Code: contract.HostTimeout}}, contract.FailureUncertain},
+		{"the platform broke down", false, contract.HTTPResult{Status: 500}, contract.FailureUncertain},
 		{"the platform refused it", false, contract.HTTPResult{Status: 400}, contract.FailureRetry},
 		{"the platform wants it later", false, contract.HTTPResult{Status: 429}, contract.FailureRetry},
 		{"it never went out", false, contract.HTTPResult{Error: &contract.HostError{Code: contract.HostDenied, Certain: true}}, contract.FailureRetry},
@@ -298,5 +299,23 @@ func TestEveryRunIsKeptAndOnlyItsWorkspaceSeesIt(t *testing.T) {
 		if _, err := w.Recordings(t.Context(), "wsp_2", tt.owner); !errors.Is(err, domain.ErrNotFound) {
 			t.Errorf("another workspace was answered %v", err)
 		}
+	}
+}
+
+// TestACommandIsNotRunAgainBecauseSomethingItOnlyReadHasChanged: commands run in lanes, and
+// name the versions that matter to them.
+func TestACommandIsNotRunAgainBecauseSomethingItOnlyReadHasChanged(t *testing.T) {
+	w := newWorld(t, nil)
+	runs := 0
+	w.plugins.set(func(_ context.Context, g *call) ([]byte, error) {
+		runs++
+		ask[contract.KVGetResult](g, contract.HostKVGet, &contract.KVGet{Key: "count"})
+		if runs == 1 {
+			w.put(t, "count", "theirs")
+		}
+		return contract.Marshal(&contract.CommandOutput{Sent: &contract.Sent{PlatformID: "p", Status: contract.MessageSent}}), nil
+	}, nil)
+	if after := w.run(t, w.send(t, "chat", "hi")); after.State != domain.JobDone || runs != 1 {
+		t.Errorf("the job is %v with %+v after %d runs", after.State, after.Failure, runs)
 	}
 }

@@ -35,3 +35,17 @@ func TestADestinationThatIsLeftAloneCostsNoAttempt(t *testing.T) {
 		t.Errorf("the job is %v after %d attempts", after.State, after.Attempts)
 	}
 }
+
+// TestAFailureForGoodIsNotPutOff: that another destination is left alone has no say in it.
+func TestAFailureForGoodIsNotPutOff(t *testing.T) {
+	w := newWorld(t, func(_ context.Context, g *call) ([]byte, error) {
+		ask[contract.HTTPResult](g, contract.HostHTTPSend, post("one", false))
+		return contract.Marshal(&contract.CommandOutput{Failure: &contract.Failure{Class: contract.FailurePermanent, Code: "blocked"}}), nil
+	})
+	w.outside.send = func(domain.EgressPolicy, secret.Reveal, contract.HTTPRequest) *contract.HTTPResult {
+		return &contract.HTTPResult{Error: &contract.HostError{Code: contract.HostUnavailable, Certain: true, RetryAfterMillis: 30_000}}
+	}
+	if after := w.run(t, w.send(t, "chat", "hi")); after.State != domain.JobParked || after.Attempts != 1 {
+		t.Errorf("the job is %v after %d attempts", after.State, after.Attempts)
+	}
+}

@@ -27,7 +27,7 @@ func (inv *invocation) packed() []byte {
 }
 
 // Recording returns the recording of one run of a delivery or a command of the workspace,
-// as a file that "patchbay plugin replay" takes. domain.ErrNotFound if none is kept, or
+// as a file that "patchbay plugin replay" takes. No secret is in it: see mask. domain.ErrNotFound if none is kept, or
 // not any more.
 func (b *Broker) Recording(ctx context.Context, ws contract.WorkspaceID, owner string, run int) ([]byte, error) {
 	body, err := b.recorded(ctx, ws, owner)
@@ -48,6 +48,7 @@ func (b *Broker) Recording(ctx context.Context, ws contract.WorkspaceID, owner s
 			c.Answer = body
 		}
 	}
+	mask(r)
 	return r.Encode()
 }
 

@@ -14,6 +14,11 @@ import (
 // if force is set. It answers the delivery as it stands afterwards, domain.ErrNotFound or
 // *domain.Invalid.
 func (b *Broker) ReplayDelivery(ctx context.Context, by domain.Actor, ws contract.WorkspaceID, id contract.DeliveryID, force bool) (domain.Delivery, error) {
+	if _, busy := b.replaying.LoadOrStore(id, true); busy { // both would find that it failed, and it would take effect twice
+		return domain.Delivery{}, &domain.Invalid{Problems: []domain.Problem{{Field: "delivery", Value: string(id),
+			Why: "it is being replayed already", Fix: "look at what came of that, and try again if it failed"}}}
+	}
+	defer b.replaying.Delete(id)
 	d, err := b.opts.Store.Delivery(ctx, id)
 	if err == nil && d.Workspace != ws {
 		err = domain.ErrNotFound

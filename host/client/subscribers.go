@@ -31,6 +31,7 @@ type Subscriber struct {
 	Failures     int               `json:"failures"`
 	FailingSince time.Time         `json:"failing_since,omitzero"`
 	LastFailure  *contract.Failure `json:"last_failure,omitempty"`
+	LastFailedAt time.Time         `json:"last_failed_at,omitzero"`
 	LastTakenAt  time.Time         `json:"last_taken_at,omitzero"`
 	CreatedAt    time.Time         `json:"created_at"`
 	UpdatedAt    time.Time         `json:"updated_at"`

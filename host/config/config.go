@@ -168,7 +168,7 @@ func (r Retention) conflicts(report func(name, why, allowed string)) {
 
 // Store says how the store's file is looked after.
 type Store struct {
-	CompactOnStartAbove int `koanf:"compact_on_start_above" default:"0" min:"0" max:"99" desc:"Share of the store's file, in percent, that may hold nothing before the file is written anew at start, which takes time. 0 means never."`
+	CompactOnStartAbove int `koanf:"compact_on_start_above" default:"0" min:"0" max:"99" desc:"Share of the store's file, in percent, that may hold nothing, and 64 MiB at least, before the file is written anew at start, which takes time. 0 means never."`
 }
 
 // Shutdown says how the host stops.

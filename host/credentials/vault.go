@@ -24,9 +24,9 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
-// keysetFile is the vault's key file: a Tink keyset in JSON. New values are encrypted with
-// its primary key; every other key in it still opens what it once sealed.
-const keysetFile = "secrets.json"
+// KeyFile is the vault's key file: a Tink keyset in JSON. New values are encrypted with its
+// primary key; every other key in it still opens what it once sealed.
+const KeyFile = "secrets.json"
 
 // MaxBytes bounds a secret.
 const MaxBytes = 64 << 10
@@ -40,17 +40,17 @@ type Vault struct {
 // OpenVault opens the vault of a data folder, and makes its key on first start. The error
 // matches [*keyfile.Error] if others may read the key.
 func OpenVault(dataDir string, now func() time.Time) (*Vault, error) {
-	stored, err := keyfile.LoadOrCreate(dataDir, keysetFile, newKeyset)
+	stored, err := keyfile.LoadOrCreate(dataDir, KeyFile, newKeyset)
 	if err != nil {
 		return nil, fmt.Errorf("open vault: %w", err)
 	}
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(stored)))
 	if err != nil {
-		return nil, fmt.Errorf("open vault: %s is not a keyset (%w); restore it from a backup", keysetFile, err)
+		return nil, fmt.Errorf("open vault: %s is not a keyset (%w); restore it from a backup", KeyFile, err)
 	}
 	primitive, err := aead.New(handle)
 	if err != nil {
-		return nil, fmt.Errorf("open vault: %s holds keys of another kind: %w; restore it from a backup", keysetFile, err)
+		return nil, fmt.Errorf("open vault: %s holds keys of another kind: %w; restore it from a backup", KeyFile, err)
 	}
 	return &Vault{aead: primitive, now: now}, nil
 }
@@ -85,7 +85,7 @@ func (v *Vault) Seal(c contract.ConnectionID, name string, value secret.Text) (d
 func (v *Vault) Open(c contract.ConnectionID, name string, sealed domain.SecretValue) (secret.Text, error) {
 	plain, err := v.aead.Decrypt(sealed.Ciphertext, binding(c, name))
 	if err != nil {
-		return secret.Text{}, fmt.Errorf("open secret %q of %s: %w; was %s replaced?", name, c, err, keysetFile)
+		return secret.Text{}, fmt.Errorf("open secret %q of %s: %w; was %s replaced?", name, c, err, KeyFile)
 	}
 	return secret.New(string(plain)), nil
 }

@@ -1,6 +1,9 @@
 package domain
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // What a store answers. Match with errors.Is.
 var (
@@ -18,3 +21,18 @@ var (
 	// closing down). Nothing of the refused transaction was kept.
 	ErrUnavailable = errors.New("store unavailable")
 )
+
+// WrongState means that a job is not in a state in which it can be changed so. It matches
+// [ErrConflict], and its text is for the person who asked.
+type WrongState struct {
+	State JobState
+	// Wanted says in which state it would have to be, in words.
+	Wanted string
+}
+
+func (e *WrongState) Error() string {
+	return fmt.Sprintf("it is %s; it would have to be %s", e.State, e.Wanted)
+}
+
+// Unwrap makes it match ErrConflict.
+func (e *WrongState) Unwrap() error { return ErrConflict }

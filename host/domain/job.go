@@ -183,6 +183,12 @@ type CommandEffects struct {
 	Result    *CommandResult
 	// CountAttempt adds one to the job's attempts.
 	CountAttempt bool
+	// Unbegun tells that nothing ran. As long as the job is queued, the journal of a run that
+	// was cut off before stays.
+	Unbegun bool
+	// RemoveConnection has the connection removed with all that it has, since the job that was
+	// to tear it down has ended.
+	RemoveConnection bool
 	// Setup and Capabilities replace the connection's, if not nil.
 	Setup        []contract.SetupStep
 	Capabilities []contract.Capability

@@ -186,6 +186,39 @@ func TestLinesTakeTurns(t *testing.T) {
 	})
 }
 
+// TestALineThatHadItsTurnGoesBehindTheOthers: also where it may have more of the places.
+func TestALineThatHadItsTurnGoesBehindTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEntrance(4, 100)
+		for _, endpoint := range []string{"busy 1", "busy 1", "busy 2", "busy 2", "flood", "flood", "flood", "modest"} {
+			e.come(endpoint)
+		}
+		e.goOne("busy 1")
+		e.goOne("busy 2")
+		if got := fmt.Sprint(e.letIn()[4:]); got != "[flood modest]" {
+			t.Errorf("let in %s, want one of each", got)
+		}
+		e.empty()
+	})
+}
+
+// TestWhoIsLetInAsPatienceEndsIsIn: the decision was made before the one who waited could
+// take itself out of the line.
+func TestWhoIsLetInAsPatienceEndsIsIn(t *testing.T) {
+	turnstile := newTurnstile(1, 1, time.Millisecond)
+	turnstile.mu.Lock()
+	l := turnstile.line("endpoint")
+	w := turnstile.queue(l)
+	let := make(chan bool)
+	go func() { let <- turnstile.await(l, w) }()
+	<-time.After(20 * time.Millisecond) // its patience has ended, and it waits for the lock
+	turnstile.decide(l, w, true)
+	turnstile.mu.Unlock()
+	if !<-let {
+		t.Error("it was sent away, and counts as inside for ever")
+	}
+}
+
 func TestAFullRoomIsSharedByAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEntrance(2, 10)

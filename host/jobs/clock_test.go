@@ -1,9 +1,12 @@
 package jobs
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/seed75a60ee1/patchbay/host/domain"
 )
 
 // set moves the clock on the wall of a scheduler's options.
@@ -65,5 +68,32 @@ func TestATimeThatNobodyCanHaveMeantIsNow(t *testing.T) {
 		time.Sleep(8 * 24 * time.Hour)
 		synctest.Wait()
 		expect(t, w, "a1@0s", "c3@1m0s", "b2@168h0m0s")
+	})
+}
+
+// TestARunThatCouldNotBeCommittedIsNotHeldBackByAClockThatIsSetBack: its pause ends as if the
+// clock had not been set.
+func TestARunThatCouldNotBeCommittedIsNotHeldBackByAClockThatIsSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.script = func(domain.Job) (time.Duration, time.Duration, error) {
+			if len(w.ran) <= 6 {
+				return 0, 0, errors.New("the disk is full")
+			}
+			return 0, 0, nil
+		}
+		w.put("w", "a", 0)
+		opts := options(w, 1)
+		set := wall(&opts)
+		s := New(opts)
+		if err := s.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = s.Stop(t.Context()) }()
+		<-time.After(40 * time.Second)
+		set(-5 * time.Hour)
+		<-time.After(time.Hour)
+		synctest.Wait()
+		expect(t, w, "a1@0s", "a1@1s", "a1@3s", "a1@7s", "a1@15s", "a1@31s", "a1@1m3s")
 	})
 }

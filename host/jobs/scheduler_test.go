@@ -350,3 +350,49 @@ func TestLanesAgainstAModel(t *testing.T) {
 		})
 	})
 }
+
+// TestAJobThatWasCommittedAtLastLeavesItsLaneNoGrudge: what the next one waits for does not
+// begin where the last one's waits ended.
+func TestAJobThatWasCommittedAtLastLeavesItsLaneNoGrudge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		failures := map[string]int{"a1": 3, "a2": 1}
+		w.script = func(job domain.Job) (time.Duration, time.Duration, error) {
+			if failures[job.ID]--; failures[job.ID] >= 0 {
+				return 0, 0, errors.New("the disk is full")
+			}
+			return 0, 0, nil
+		}
+		w.put("wsp", "a", 0)
+		w.put("wsp", "a", 0)
+		start(t, w, 1)
+		<-time.After(time.Minute)
+		expect(t, w, "a1@0s", "a1@1s", "a1@3s", "a1@7s", "a2@7s", "a2@8s")
+	})
+}
+
+// TestForgettingAJobThatRunsLeavesItToItsRun: only its commit says how it stands.
+func TestForgettingAJobThatRunsLeavesItToItsRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.script = func(domain.Job) (time.Duration, time.Duration, error) {
+			if len(w.ran) == 1 {
+				return time.Minute, time.Hour, nil
+			}
+			return 0, 0, nil
+		}
+		job := w.put("wsp", "a", 0)
+		s := start(t, w, 1)
+		<-time.After(time.Second)
+		s.Forget(job)
+		if got := s.Queued("wsp"); got != 1 {
+			t.Errorf("%d jobs are queued while it runs, want 1", got)
+		}
+		<-time.After(2 * time.Hour)
+		synctest.Wait()
+		expect(t, w, "a1@0s", "a1@1h1m0s")
+		if got := s.Queued("wsp"); got != 0 {
+			t.Errorf("%d jobs are queued at the end", got)
+		}
+	})
+}

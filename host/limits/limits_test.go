@@ -369,3 +369,39 @@ func TestAnErrorOfWithinIsTheCallers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWhoMakesSomethingIsNotForgotten: with its workspace its turn would go, and two would
+// share the last place.
+func TestWhoMakesSomethingIsNotForgotten(t *testing.T) {
+	w := open(t, domain.Limits{Connections: 1}, 0)
+	none := func(context.Context) (int64, error) { return 0, nil }
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := w.Within(t.Context(), acme, limits.Connections, none, func(context.Context) error {
+		w.now = w.now.Add(time.Hour)
+		if err := w.deliver("other", 0); err != nil {
+			t.Error(err)
+		}
+		for range 20 { // with a turn of its own, one of these would get it
+			err := w.Within(over, acme, limits.Connections, none, func(context.Context) error { return nil })
+			if !errors.Is(err, context.Canceled) {
+				t.Fatalf("another one at the same time was answered %v", err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAHostilelySmallLimitIsOneAllTheSame: what it takes to pay fits into no duration.
+func TestAHostilelySmallLimitIsOneAllTheSame(t *testing.T) {
+	w := open(t, domain.Limits{DeliveriesPerSecond: 1e-15}, 0)
+	if got := w.admitted(acme, 10); got != 1 {
+		t.Errorf("%d were taken at once, want 1", got)
+	}
+	if e := w.exceeds("the next", w.deliver(acme, 0), limits.DeliveriesPerSecond); e.RetryAfter <= 0 || e.RetryAfter > 3*time.Hour {
+		t.Errorf("it may be tried again after %v", e.RetryAfter)
+	}
+}

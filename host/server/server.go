@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -77,6 +78,7 @@ type host struct {
 	limits      *limits.Limiter
 	broker      *broker.Broker
 	scheduler   *jobs.Scheduler
+	told        atomic.Pointer[jobs.Scheduler] // scheduler, for the store, which is open before it
 	tenant      *tenant.Service
 	bridges     *bridges.Room
 	subscribers *subscribers.Room
@@ -160,15 +162,18 @@ func (h *host) openData(ctx context.Context) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := errors.Join(backup.Unfinished(dir), h.compactIfEmpty(ctx)); err != nil {
+	if err := errors.Join(backup.Unfinished(dir), storeIsThere(dir), h.compactIfEmpty(ctx)); err != nil {
 		return err
 	}
 	h.metrics = telemetry.NewMetrics(func() map[domain.JobKind]domain.Backlog { return h.scheduler.Backlog() })
-	h.store, err = store.Open(filepath.Join(dir, "patchbay.db"), store.Options{Log: h.log, OnCommit: h.metrics.Commit})
+	h.store, err = store.Open(filepath.Join(dir, "patchbay.db"), store.Options{Log: h.log, OnCommit: h.metrics.Commit, OnJobs: h.onQueued})
 	if err != nil {
 		return err
 	}
 	h.onClose(h.store.Close)
+	if err := keyIsThere(ctx, dir, h.store); err != nil {
+		return err
+	}
 	if h.authority, err = identity.Open(identity.Options{DataDir: dir, Revocations: h.store}); err != nil {
 		return err
 	}
@@ -265,6 +270,14 @@ type attachments struct {
 	*media.Links
 }
 
+// onQueued has jobs run that the store has just made durable, whether whoever queued them
+// still waits for that or not.
+func (h *host) onQueued(queued ...domain.Job) {
+	if s := h.told.Load(); s != nil {
+		s.Add(queued...)
+	}
+}
+
 func (h *host) openBroker(ctx context.Context) error {
 	h.limits = h.newLimiter()
 	policy := jobs.Policy{MaxAttempts: h.cfg.Jobs.MaxAttempts, MaxFaults: h.cfg.Jobs.MaxFaults, MaxAge: h.cfg.Jobs.MaxAge,
@@ -280,6 +293,7 @@ func (h *host) openBroker(ctx context.Context) error {
 	h.scheduler = jobs.New(jobs.Options{Queue: h.store, Runner: runners{
 		domain.JobCommand: h.broker, domain.JobEvent: h.broker, domain.JobNotify: h.subscribers,
 	}, Workers: h.cfg.Jobs.Workers, Log: h.log})
+	h.told.Store(h.scheduler) // what was queued before, it reads when it starts
 	h.tenant = tenant.New(tenant.Options{
 		Store: h.store, Plugins: h.registry, Secrets: h.keeper, Files: h.files, Jobs: h.scheduler, Limits: h.limits,
 		PublicURL: h.publicURL(), MediaMaxBytes: h.cfg.Media.MaxBytes, Now: time.Now, Random: rand.Reader, Log: h.log,

@@ -46,17 +46,17 @@ func (t *tx) commitDelivery(e domain.DeliveryEffects) (domain.DeliveryCommitted,
 	if err := t.owns(e.Workspace, e.Connection); err != nil {
 		return none, err
 	}
-	if first, err := t.firstAnswer(&e); err != nil || first != nil {
+	before, err := t.deliveryBefore(e.Delivery.ID)
+	if err != nil {
+		return none, err
+	}
+	if first, err := t.firstAnswer(before, &e); err != nil || first != nil {
 		if err != nil {
 			return none, err
 		}
 		return domain.DeliveryCommitted{Duplicate: true, Delivery: first.Delivery, Response: first.Response}, nil
 	}
 	plan, err := t.check(&e.Effects)
-	if err != nil {
-		return none, err
-	}
-	before, err := t.deliveryBefore(e.Delivery.ID)
 	if err != nil {
 		return none, err
 	}
@@ -98,7 +98,8 @@ func (t *tx) apply(from source, plan *kvPlan, e *domain.Effects) ([]domain.Event
 }
 
 // firstAnswer returns the answer of the delivery that this one repeats; nil if it is new.
-func (t *tx) firstAnswer(e *domain.DeliveryEffects) (*firstAnswer, error) {
+// One that was superseded while it was replayed repeats the one that took its place.
+func (t *tx) firstAnswer(before *domain.Delivery, e *domain.DeliveryEffects) (*firstAnswer, error) {
 	if e.Delivery.DedupeKey != "" {
 		k := dedupeKey(e.Connection, e.Delivery.DedupeKey)
 		if t.has(bucketDedupe, k) {
@@ -114,7 +115,8 @@ func (t *tx) firstAnswer(e *domain.DeliveryEffects) (*firstAnswer, error) {
 		return nil, err
 	}
 	d, err := t.delivery(r.Delivery)
-	if err != nil || d.Answered {
+	superseded := before != nil && before.State == domain.DeliverySuperseded
+	if err != nil || d.Answered && !superseded {
 		return nil, err
 	}
 	return &firstAnswer{Delivery: d.ID, Response: d.Response}, nil

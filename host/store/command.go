@@ -163,7 +163,9 @@ func (t *tx) commitCommand(e domain.CommandEffects) (domain.CommandCommitted, er
 	}
 	t.configure(connection, &e)
 	c.Job = t.runJob(before, &e)
-	t.endJournal(e.JobID)
+	if !e.Unbegun || e.State != domain.JobQueued {
+		t.endJournal(e.JobID)
+	}
 	t.putRecording(e.Workspace, e.JobID, before.Attempts+1, e.Recording)
 	t.noticeParked(&c.Job, &e)
 	from := source{ws: e.Workspace, connection: e.Connection, command: before.Command.ID, at: e.At}
@@ -173,6 +175,9 @@ func (t *tx) commitCommand(e domain.CommandEffects) (domain.CommandCommitted, er
 	}
 	c.Events, c.Jobs, err = t.apply(from, plan, &e.Effects)
 	c.Events = append(told, c.Events...)
+	if err == nil && e.RemoveConnection {
+		err = t.deleteConnection(e.Connection, e.At)
+	}
 	return c, err
 }
 

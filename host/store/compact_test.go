@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -171,3 +173,29 @@ func TestSnapshotEndsWithItsContextOrItsReader(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// bbolt grows a file by 16 MiB at a time once it is that large: a copy that kept the last of
+// these would give back little.
+func TestCompactLeavesNoRoomAtTheEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "patchbay.db")
+	s := openAt(t, path).Store
+	conn := domain.Connection{ID: "con_1", Workspace: "wsp_1", Endpoint: "e"}
+	if err := errors.Join(s.CreateWorkspace(t.Context(), domain.Workspace{ID: "wsp_1"}), s.CreateConnection(t.Context(), conn, nil)); err != nil {
+		t.Fatal(err)
+	}
+	body, random := make([]byte, 1<<20), rand.NewChaCha8([32]byte{})
+	for i := range int64(20) {
+		_, _ = random.Read(body) // never fails
+		e := webhook(s, conn, i)
+		e.Delivery.Body = slices.Clone(body)
+		if _, err := s.CommitDelivery(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, after, err := store.Compact(t.Context(), path, store.Options{}); err != nil || after < 20<<20 || after > 30<<20 {
+		t.Errorf("20 MiB of bodies take %d bytes, %v", after, err)
+	}
+}

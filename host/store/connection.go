@@ -188,38 +188,39 @@ func (s *Store) UpdateConnection(ctx context.Context, id contract.ConnectionID, 
 }
 
 // DeleteConnection removes a connection with its endpoint, secrets and key-value entries,
-// and cancels its queued jobs, the one that tears it down included: commit that one
-// first. Its bridges are paused. Deliveries, messages and events stay. ErrNotFound if
-// there is none.
+// and cancels its queued jobs. Its bridges are paused. Deliveries, messages and events stay.
+// ErrNotFound if there is none.
 func (s *Store) DeleteConnection(ctx context.Context, id contract.ConnectionID) error {
 	now := s.opts.Now()
-	return s.update(ctx, "delete connection", func(t *tx) error {
-		c, err := t.connection(id)
-		if err != nil {
+	return s.update(ctx, "delete connection", func(t *tx) error { return t.deleteConnection(id, now) })
+}
+
+func (t *tx) deleteConnection(id contract.ConnectionID, now time.Time) error {
+	c, err := t.connection(id)
+	if err != nil {
+		return err
+	}
+	queued, err := t.jobsOf(id, domain.JobQueued)
+	if err != nil {
+		return err
+	}
+	for _, job := range queued {
+		if _, err := t.cancel(job, "connection_deleted", "The connection was removed.", now); err != nil {
 			return err
 		}
-		queued, err := t.jobsOf(id, domain.JobQueued)
-		if err != nil {
-			return err
-		}
-		for _, job := range queued {
-			if _, err := t.cancel(job, "connection_deleted", "The connection was removed.", now); err != nil {
-				return err
-			}
-		}
-		if err := t.stopBridges(c, now); err != nil {
-			return err
-		}
-		t.reindex(connectionIndex(c), nil)
-		t.clear(bucketSecrets, connectionKey(id))
-		t.clear(bucketKV, connectionKey(id))
-		t.clear(bucketKVExpiry, connectionKey(id))
-		t.delete(bucketKVUsage, key(id))
-		t.delete(bucketTraffic, key(id))
-		delete(t.late.traffic, id)
-		t.delete(bucketConnections, key(id))
-		return nil
-	})
+	}
+	if err := t.stopBridges(c, now); err != nil {
+		return err
+	}
+	t.reindex(connectionIndex(c), nil)
+	t.clear(bucketSecrets, connectionKey(id))
+	t.clear(bucketKV, connectionKey(id))
+	t.clear(bucketKVExpiry, connectionKey(id))
+	t.delete(bucketKVUsage, key(id))
+	t.delete(bucketTraffic, key(id))
+	delete(t.late.traffic, id)
+	t.delete(bucketConnections, key(id))
+	return nil
 }
 
 // clear deletes every entry whose key begins with prefix.

@@ -150,7 +150,7 @@ func (t *tx) requeue(id string, at time.Time) (domain.Job, error) {
 		return before, err
 	}
 	if before.State != domain.JobParked {
-		return before, fmt.Errorf("job %q is %s, not parked: %w", id, before.State, domain.ErrConflict)
+		return before, fmt.Errorf("job %q: %w", id, &domain.WrongState{State: before.State, Wanted: "parked"})
 	}
 	if before.Connection != "" { // a notification outlives its connection
 		if err := t.owns(before.Workspace, before.Connection); err != nil {
@@ -180,7 +180,7 @@ func (t *tx) cancelWaiting(id string, now time.Time) (domain.Job, error) {
 		return job, err
 	}
 	if job.State != domain.JobQueued && job.State != domain.JobParked {
-		return job, fmt.Errorf("job %q is %s: %w", id, job.State, domain.ErrConflict)
+		return job, fmt.Errorf("job %q: %w", id, &domain.WrongState{State: job.State, Wanted: "queued or parked"})
 	}
 	return t.cancel(job, "cancelled", "The command was cancelled.", now)
 }

@@ -40,3 +40,13 @@ func (s *Store) Panic(ctx context.Context, with string) error {
 	_, err := view(ctx, s, "read", func(*tx) (int, error) { panic(with) })
 	return err
 }
+
+// Closing tells whether Close has been called.
+func (s *Store) Closing() bool {
+	select {
+	case <-s.quit:
+		return true
+	default:
+		return false
+	}
+}

@@ -60,6 +60,23 @@ func (t *tx) putJob(before *domain.Job, after domain.Job) {
 	}
 	t.reindex(old, jobIndex(after))
 	t.putJSON(bucketJobs, newKey().number(after.Seq), after)
+	if after.State == domain.JobQueued {
+		t.noteQueued(after, before != nil && before.State == domain.JobQueued)
+	}
+}
+
+// noteQueued remembers a job that came into the queue. One that was in it already is known,
+// but for its time if it came in this very transaction.
+func (t *tx) noteQueued(job domain.Job, already bool) {
+	if !already {
+		t.queued = append(t.queued, job)
+		return
+	}
+	for i := range t.queued {
+		if t.queued[i].Seq == job.Seq {
+			t.queued[i] = job
+		}
+	}
 }
 
 func jobIndex(job domain.Job) []entry {

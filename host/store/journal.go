@@ -9,7 +9,8 @@ import (
 )
 
 // The journal of a job is what its present run has done so far, entry by entry, so that a
-// host that was cut off can go on where it was. The commit of the run removes it.
+// host that was cut off can go on where it was. The commit of the run removes it; one that
+// only says that the job could not begin yet leaves it.
 
 // WriteJournal keeps entries of the journal of a queued job, from the given place on; what
 // stood there is replaced. ErrConflict if the job has ended.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
 )
@@ -19,6 +20,14 @@ import (
 // ErrDamaged means that a file holds pages that are not what they should be. Match with
 // errors.Is.
 var ErrDamaged = fmt.Errorf("%w: the file is damaged; run \"patchbay doctor\" on a copy of the data folder, and restore a backup", domain.ErrUnavailable)
+
+// noStore explains bbolt's refusal of a file neither of whose first two pages is whole.
+func noStore(err error) error {
+	if errors.Is(err, bolterrors.ErrInvalid) || errors.Is(err, bolterrors.ErrChecksum) || errors.Is(err, bolterrors.ErrVersionMismatch) {
+		return fmt.Errorf("it is no store, or its first two pages are damaged (%w): %w", err, ErrDamaged)
+	}
+	return err
+}
 
 // preflight reads the pages of a file as bbolt will when it opens it, and refuses what
 // bbolt would panic at: bbolt looks for free pages in a goroutine of its own, where no
@@ -90,6 +99,20 @@ func walk(file io.ReaderAt, size, page int64) (torn bool, err error) {
 	}
 	s := &surveyor{file: file, page: page, pages: pages, seen: make([]bool, pages), buf: make([]byte, page)}
 	return whole < 2, s.visit(child{page: root})
+}
+
+// surveyed visits every page that an open read can reach: none of them is written again as
+// long as it is open.
+func surveyed(path string, b *bbolt.Tx) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }() // nothing was written
+	page := int64(b.DB().Info().PageSize)
+	pages := uint64(b.Size() / page)
+	s := &surveyor{file: file, page: page, pages: pages, seen: make([]bool, pages), buf: make([]byte, page)}
+	return s.visit(child{page: uint64(b.Cursor().Bucket().Root())})
 }
 
 // newestMeta finds the root of the newest transaction, as bbolt does, and tells how many of

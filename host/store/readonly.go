@@ -19,8 +19,12 @@ var ErrInUse = errors.New("another process has it open")
 // and fs.ErrNotExist if there is none. A file with an older schema cannot be looked at.
 func OpenReadOnly(path string, opts Options) (*Store, error) {
 	opts = opts.filled()
-	if _, err := os.Stat(path); err != nil {
+	info, err := os.Stat(path)
+	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", path, err)
+	}
+	if info.Size() == 0 {
+		return nil, fmt.Errorf("open store %q: it is empty: %w", path, ErrDamaged)
 	}
 	if _, err := preflight(path, opts.LockTimeout); err != nil {
 		return nil, fmt.Errorf("open store %q: %w", path, err)
@@ -30,7 +34,7 @@ func OpenReadOnly(path string, opts Options) (*Store, error) {
 		return nil, fmt.Errorf("open store %q: %w", path, ErrInUse)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open store %q: %w", path, err)
+		return nil, fmt.Errorf("open store %q: %w", path, noStore(err))
 	}
 	if err := db.View(readable); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %q: %w", path, err), db.Close())

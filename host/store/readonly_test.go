@@ -79,6 +79,24 @@ func TestAReadOnlyStoreThatCannotBeOpenedSaysWhy(t *testing.T) {
 	if _, err := store.OpenReadOnly(foreign, store.Options{}); err == nil {
 		t.Error("one of another program was opened")
 	}
+	for what, content := range map[string][]byte{"nothing": nil, "zeros": make([]byte, 20_000)} {
+		path := filepath.Join(t.TempDir(), "patchbay.db")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.OpenReadOnly(path, store.Options{}); !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("one that holds %s: %v", what, err)
+		}
+		if after, err := os.ReadFile(path); err != nil || len(after) != len(content) {
+			t.Errorf("one that held %s has %d bytes now, %v", what, len(after), err)
+		}
+		if content == nil {
+			continue // to write, an empty file is a new store
+		}
+		if _, err := store.Open(path, store.Options{}); !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("one that holds %s, opened to write: %v", what, err)
+		}
+	}
 	if space, err := store.SpaceOf(t.Context(), foreign+"x", store.Options{}); err != nil || space.FileBytes != 0 {
 		t.Errorf("the space of one that is not there = %+v, %v", space, err)
 	}

@@ -194,6 +194,20 @@ func TestARepeatIsKnownWhenTheDeliveryIsGone(t *testing.T) {
 	}
 }
 
+// A key is not forgotten before its delivery, whatever the ages are: replayed or repeated,
+// that would take effect twice.
+func TestAKeyIsKnownAsLongAsItsDeliveryIsKept(t *testing.T) {
+	l := live(t)
+	pass(t, l.Store, domain.Retention{PayloadDays: 1, EventDays: 365, DedupeDays: 30}, 100)
+	l.clean(t)
+	repeat := l.delivery
+	repeat.Delivery.ID = contract.DeliveryID(l.NewID("dlv"))
+	repeat.Delivery.Body, repeat.Delivery.BodySHA256 = []byte("said anew"), ""
+	if got, err := l.CommitDelivery(t.Context(), repeat); err != nil || !got.Duplicate || got.Delivery != l.delivery.Delivery.ID {
+		t.Errorf("a repeat gave %+v, %v", got, err)
+	}
+}
+
 func TestAnIdempotencyKeyAnswersWhenItsCommandIsGone(t *testing.T) {
 	l := live(t)
 	pass(t, l.Store, ages, 91)

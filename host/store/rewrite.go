@@ -23,6 +23,9 @@ const rewriting = ".rewriting"
 // rewriteBytes is how much of a new file is written in one transaction.
 const rewriteBytes = 16 << 20
 
+// rewriteGrain is by how much a new file grows, in bytes.
+const rewriteGrain = 64 << 10
+
 // replace writes a new file from src, which must be open, and puts it in the place of path.
 // If it returns an error, path is as it was.
 func replace(ctx context.Context, src *bbolt.DB, path string, fill func(context.Context, *bbolt.Tx, *bbolt.DB) error) error {
@@ -52,6 +55,7 @@ func writeNew(ctx context.Context, src *bbolt.DB, path string, fill func(context
 	if err != nil {
 		return err
 	}
+	dst.AllocSize = rewriteGrain // it would grow by 16 MiB at a time, most of which the last one leaves empty
 	err = src.View(func(from *bbolt.Tx) error { return fill(ctx, from, dst) })
 	if err == nil {
 		err = dst.Sync()

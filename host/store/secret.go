@@ -38,6 +38,18 @@ func (s *Store) Secrets(ctx context.Context, c contract.ConnectionID) ([]domain.
 	})
 }
 
+// HoldsSecrets tells whether there is any secret of any connection or subscriber.
+func (s *Store) HoldsSecrets(ctx context.Context) (bool, error) {
+	return view(ctx, s, "look for secrets", func(t *tx) (bool, error) {
+		for _, bucket := range [][]byte{bucketSecrets, bucketSubscribers} {
+			if k, _ := t.bolt.Bucket(bucket).Cursor().First(); k != nil {
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+}
+
 // PutSecret keeps a secret, in the place of one with the same name; ErrNotFound if there
 // is no such connection.
 func (s *Store) PutSecret(ctx context.Context, secret domain.Secret) error {

@@ -53,6 +53,10 @@ type Options struct {
 	// OnCommit is told of every commit: how many requests shared it and how long it took,
 	// fsync included. It is called by the writer, which waits for it.
 	OnCommit func(group int, took time.Duration)
+	// OnJobs is told of the jobs that came into the queue, once they are durable, in their
+	// order, and before whoever queued them is answered: that one may have stopped waiting. It
+	// is called by the writer, which waits for it, and must not call the store.
+	OnJobs func(queued ...domain.Job)
 
 	// commit replaces the last step of a transaction, so that tests can make it fail.
 	commit func(*bbolt.Tx) error
@@ -141,7 +145,7 @@ func openFile(path string, fresh bool, opts Options) (*bbolt.DB, error) {
 		return nil, fmt.Errorf("another process has it open; stop that one, or use another data folder: %w", err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, noStore(err)
 	}
 	current, err := prepare(db, fresh)
 	if err == nil && current {
@@ -204,6 +208,9 @@ func (o Options) filled() Options {
 	}
 	if o.OnCommit == nil {
 		o.OnCommit = func(int, time.Duration) {}
+	}
+	if o.OnJobs == nil {
+		o.OnJobs = func(...domain.Job) {}
 	}
 	if o.commit == nil {
 		o.commit = (*bbolt.Tx).Commit

@@ -29,8 +29,9 @@ type tx struct {
 
 	seen    map[contract.WorkspaceID]bool // workspaces that have new events
 	dropped []dropped
-	late    late   // what is written once for the whole group
-	scratch []byte // where records are encoded
+	queued  []domain.Job // what came into the queue, in that order
+	late    late         // what is written once for the whole group
+	scratch []byte       // where records are encoded
 }
 
 // entry is one entry of an index.

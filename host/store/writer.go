@@ -294,6 +294,7 @@ func (s *Store) committed(t *tx, group int, took time.Duration) {
 	s.writes.Add(uint64(group))
 	s.last.group, s.last.took = group, took
 	s.largest.Store(max(s.largest.Load(), int64(group)))
+	s.opts.OnJobs(t.queued...)
 	s.watch.notify(t.seen)
 	for _, d := range t.dropped {
 		d.log(s.opts.Log)

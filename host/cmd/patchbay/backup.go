@@ -22,26 +22,38 @@ func (c *backupCommand) Run(ctx context.Context, s *session) error {
 	if _, err := os.Lstat(c.Out); err == nil {
 		return &hinted{fmt.Errorf("%s is there already", c.Out), "name another file with --out"}
 	}
-	stream, err := s.connect().Backup(ctx, c.Recipient)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = stream.Close() }() // read to its end, or given up
-	n, err := writeWhole(c.Out, s.progress("backed up", stream))
+	n, err := writeWhole(c.Out, func() (io.ReadCloser, error) {
+		stream, err := s.connect().Backup(ctx, c.Recipient)
+		if err != nil {
+			return nil, err
+		}
+		return readCloser{s.progress("backed up", stream), stream}, nil
+	})
 	if err != nil {
 		return err
 	}
 	return s.done(map[string]any{"file": c.Out, "size_bytes": n, "encrypted": len(c.Recipient) > 0}, "wrote %s, %d bytes", c.Out, n)
 }
 
-// writeWhole writes a file whole and durable, or not at all.
-func writeWhole(path string, content io.Reader) (n int64, err error) {
+type readCloser struct {
+	io.Reader
+	io.Closer
+}
+
+// writeWhole writes a file whole and durable, or not at all. It asks for the content when
+// it has somewhere to write it to.
+func writeWhole(path string, content func() (io.ReadCloser, error)) (n int64, err error) {
 	tmp, err := os.OpenFile(path+".partial", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return 0, err
 	}
-	n, err = io.Copy(tmp, content)
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
+	from, err := content()
+	if err == nil {
+		n, err = io.Copy(tmp, from)
+		_ = from.Close() // read to its end, or given up
+		err = errors.Join(err, tmp.Sync())
+	}
+	err = errors.Join(err, tmp.Close())
 	if err == nil {
 		err = os.Rename(tmp.Name(), path)
 	}

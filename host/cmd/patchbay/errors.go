@@ -83,8 +83,11 @@ func (s *session) refused(p *client.Problem) failure {
 		f.code, f.hint = exitDenied, "use a token with a role that may do this; see: patchbay token issue --help"
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		f.code, f.hint = exitUnavailable, "try again later"
-		if p.RetryAfter > 0 {
+		switch {
+		case p.RetryAfter > 0:
 			f.hint = "try again in " + p.RetryAfter.String()
+		case strings.HasPrefix(p.Code, "limit_"):
+			f.code, f.hint = exitFailure, "" // waiting does not help; the text says what does
 		}
 	}
 	return f

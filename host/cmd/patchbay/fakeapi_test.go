@@ -138,6 +138,7 @@ func cannedRoutes() map[string]http.HandlerFunc {
 		"POST " + ws + "/media":                           answers(201, domain.Media{Handle: "med_1", Name: "a.png", MIME: "image/png", SizeBytes: 4, SHA256: "ab"}),
 		"GET " + ws + "/media/{handle}":                   downloads,
 		"GET /v1/audit":                                   answers(200, client.Page[domain.AuditEntry]{Items: []domain.AuditEntry{{Seq: 1, At: at, Actor: "ann", Action: "plugin.approved", Target: plugin.Digest}}}),
+		"GET /v1/workspaces/ws_full/connections":          refuses(http.StatusTooManyRequests, "workspace ws_full has reached its limit connections, which is 1; remove one that is not needed"),
 		"GET /v1/workspaces/ws_denied/connections":        refuses(http.StatusForbidden, "the role workspace-reader may not read connections"),
 		"GET /v1/workspaces/ws_ended/connections":         refuses(http.StatusUnauthorized, "the token has ended"),
 		"GET /v1/workspaces/ws_busy/connections":          refuses(http.StatusServiceUnavailable, "the store takes no writes now"),
@@ -198,8 +199,11 @@ func refuse(w http.ResponseWriter, status int, detail string) {
 			{Location: "body.secrets.token", Message: "is missing"},
 		}
 	}
-	if status == http.StatusServiceUnavailable {
+	switch status {
+	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "3")
+	case http.StatusTooManyRequests: // a limit that does not pass by itself
+		p.Code = "limit_connections"
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
@@ -238,7 +242,7 @@ var (
 	subscribed = client.Subscriber{
 		ID: "sub_1", Workspace: "ws_1", Name: "CRM", URL: "https://crm.test/hooks", Kinds: []contract.EventKind{"message.created", "postback"},
 		State: domain.SubscriberActive, Cursor: 40, Behind: 2, Queued: 3, Parked: 1, Failures: 4, FailingSince: at,
-		LastFailure: &contract.Failure{Code: "http_500", Message: "The subscriber answered 500."}, CreatedAt: at, UpdatedAt: at, LastTakenAt: at,
+		LastFailure: &contract.Failure{Code: "http_500", Message: "The subscriber answered 500."}, LastFailedAt: at, CreatedAt: at, UpdatedAt: at, LastTakenAt: at,
 	}
 	bridged = client.Bridge{
 		ID: "brg_1", Workspace: "ws_1", Name: "Shop to desk", Customers: "con_1", Agents: "con_2", State: domain.BridgePaused,

@@ -71,7 +71,7 @@ func (c *messageSend) message(s *session) (m client.NewMessage, err error) {
 		if !both {
 			kind, handle = string(contract.MediaFile), media
 		}
-		m.Parts = append(m.Parts, contract.Part{Kind: contract.PartMedia,
+		m.Parts = append(m.Parts, contract.Part{Kind: contract.PartMedia, Fallback: "[" + kind + "]",
 			Media: &contract.Media{Kind: contract.MediaKind(kind), Handle: contract.MediaHandle(handle)}})
 	}
 	return m, nil

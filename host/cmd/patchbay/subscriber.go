@@ -20,11 +20,11 @@ type subscriberCommand struct {
 	Remove         subscriberRemove         `cmd:"" help:"Send nothing more, and cancel what waits."`
 	Enable         subscriberEnable         `cmd:"" help:"Send events again, from where it stopped."`
 	Pause          subscriberPause          `cmd:"" help:"Send nothing for now. What comes meanwhile waits."`
-	Test           subscriberTest           `cmd:"" help:"Send a test event and show what came of it."`
+	Test           subscriberTest           `cmd:"" help:"Send a test event and show what came of it. If it is taken, what waits is sent at once."`
 	RotateSecret   subscriberRotateSecret   `cmd:"" help:"Make a new secret. The old one signs beside it for a while."`
 	Rewind         subscriberRewind         `cmd:"" help:"Send events again, from one on."`
 	Waiting        subscriberWaiting        `cmd:"" help:"List the events that it did not take at once."`
-	Retry          subscriberRetry          `cmd:"" help:"Send again what was given up."`
+	Retry          subscriberRetry          `cmd:"" help:"Send again what was given up. What waits for its next attempt is not touched; see test."`
 	PrivateTargets subscriberPrivateTargets `cmd:"" help:"Set which private addresses it may be at."`
 }
 
@@ -97,7 +97,7 @@ func (s *session) subscriber(found client.Subscriber, err error) error {
 func showSubscriber(s *session, v client.Subscriber) {
 	failure := ""
 	if v.LastFailure != nil {
-		failure = v.LastFailure.Code + " " + v.LastFailure.Message
+		failure = v.LastFailure.Code + " " + v.LastFailure.Message + " (" + when(v.LastFailedAt) + ")"
 	}
 	printFields(s.stdout,
 		field{"id", string(v.ID)}, field{"workspace", string(v.Workspace)}, field{"name", v.Name}, field{"url", v.URL},
