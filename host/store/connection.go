@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
@@ -188,11 +189,22 @@ func (s *Store) UpdateConnection(ctx context.Context, id contract.ConnectionID, 
 }
 
 // DeleteConnection removes a connection with its endpoint, secrets and key-value entries,
-// and cancels its queued jobs. Its bridges are paused. Deliveries, messages and events stay.
+// and cancels its queued commands. Events that wait go out without what was not fetched. Its
+// bridges are paused. Deliveries, messages and events stay.
 // ErrNotFound if there is none.
 func (s *Store) DeleteConnection(ctx context.Context, id contract.ConnectionID) error {
 	now := s.opts.Now()
 	return s.update(ctx, "delete connection", func(t *tx) error { return t.deleteConnection(id, now) })
+}
+
+// endWithConnection ends a queued job of a connection that goes. An event was acknowledged
+// to its platform, so it goes out, without what cannot be fetched any more.
+func (t *tx) endWithConnection(job domain.Job, now time.Time) error {
+	if job.Kind == domain.JobEvent && job.Event != nil {
+		return t.releaseUnfetched(job, "The connection was removed before the attachment was fetched.", now)
+	}
+	_, err := t.cancel(job, "connection_deleted", "The connection was removed.", now)
+	return err
 }
 
 func (t *tx) deleteConnection(id contract.ConnectionID, now time.Time) error {
@@ -204,8 +216,8 @@ func (t *tx) deleteConnection(id contract.ConnectionID, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	for _, job := range queued {
-		if _, err := t.cancel(job, "connection_deleted", "The connection was removed.", now); err != nil {
+	for _, job := range slices.Backward(queued) { // oldest first: events keep their order
+		if err := t.endWithConnection(job, now); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
@@ -60,27 +61,57 @@ func conversationOf(e contract.Event) *contract.Conversation {
 
 // waits tells whether an event carries media that the host has yet to fetch.
 func waits(e contract.Event) bool {
-	if e.Message == nil {
-		return false
-	}
-	for _, part := range e.Message.Parts {
-		if pending(part.Media) || part.Card != nil && pending(part.Card.Image) {
+	for m := range media(e) {
+		if pending(m) {
 			return true
-		}
-		if part.Carousel == nil {
-			continue
-		}
-		for _, card := range part.Carousel.Cards {
-			if pending(card.Image) {
-				return true
-			}
 		}
 	}
 	return false
 }
 
-func pending(m *contract.Media) bool {
-	return m != nil && m.SourceURL != "" && m.Handle == "" && m.Missing == ""
+// media yields the attachments that an event carries.
+func media(e contract.Event) iter.Seq[*contract.Media] {
+	return func(yield func(*contract.Media) bool) {
+		if e.Message == nil {
+			return
+		}
+		for _, part := range e.Message.Parts {
+			if part.Media != nil && !yield(part.Media) || part.Card != nil && part.Card.Image != nil && !yield(part.Card.Image) {
+				return
+			}
+			if part.Carousel == nil {
+				continue
+			}
+			for _, card := range part.Carousel.Cards {
+				if card.Image != nil && !yield(card.Image) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func pending(m *contract.Media) bool { return m.SourceURL != "" && m.Handle == "" && m.Missing == "" }
+
+// releaseUnfetched makes the event of a job visible without what the host has not fetched,
+// and ends the job.
+func (t *tx) releaseUnfetched(job domain.Job, why string, at time.Time) error {
+	e := *job.Event
+	for m := range media(e.Data) {
+		if pending(m) {
+			m.Missing = why
+		}
+	}
+	t.endEventJob(job, at)
+	_, err := t.show(e, at)
+	return err
+}
+
+// endEventJob ends a job whose event is made visible.
+func (t *tx) endEventJob(before domain.Job, at time.Time) {
+	after := before
+	after.State, after.Event, after.Failure, after.UpdatedAt = domain.JobDone, nil, nil, at
+	t.putJob(&before, after)
 }
 
 // show applies an event to what the host knows and gives it the next place among the
@@ -174,9 +205,7 @@ func (s *Store) ReleaseEvent(ctx context.Context, jobID string, data contract.Ev
 		}
 		e := *job.Event
 		e.Data = data
-		after := job
-		after.State, after.Event, after.Failure, after.UpdatedAt = domain.JobDone, nil, nil, at
-		t.putJob(&job, after)
+		t.endEventJob(job, at)
 		return t.show(e, at)
 	})
 }

@@ -175,7 +175,7 @@ var connectionClaims = []claim{
 func checkDelete(t *testing.T, f *fixture) {
 	f.ok(f.PutSecret(t.Context(), domain.Secret{Connection: conA, Name: "token"}))
 	f.put(domain.KVWrite{Key: "k", Value: "v", ExpiresAt: noon.Add(time.Hour)})
-	f.receive(f.text(chat, "in", "hello"), f.photo(chat, "waits"))
+	f.receive(f.text(chat, "in", "hello"), f.photo(chat, "waits"), f.text(chat, "after", "behind it"))
 	queued, parked := f.send(chat, "one"), f.send(otherChat, "two")
 	f.park(parked)
 	f.ok(f.DeleteConnection(t.Context(), conA))
@@ -198,11 +198,24 @@ func checkDelete(t *testing.T, f *fixture) {
 	if m := f.message(queued.Command.Message.ID); m.Status != contract.MessageFailed || m.Failure.Code != "connection_deleted" {
 		t.Errorf("the message that waited is %q, failure %v", m.Status, m.Failure)
 	}
-	if got := len(f.events(wsA)); got != 3 { // hello, two failed, one failed
-		t.Errorf("%d events, want 3", got)
+	// The platform was told that its events were taken, so they go out, in order.
+	var texts []string
+	for _, e := range f.events(wsA) {
+		switch m := e.Data.Message; {
+		case m == nil:
+			texts = append(texts, string(e.Data.Status.Status))
+		case m.Parts[len(m.Parts)-1].Media != nil:
+			texts = append(texts, m.Parts[len(m.Parts)-1].Media.Missing)
+		default:
+			texts = append(texts, m.Parts[0].Text.Plain)
+		}
 	}
-	if list, _, _ := f.Messages(t.Context(), wsA, domain.MessageFilter{Connection: conA}, domain.Page{}); len(list) != 3 {
-		t.Errorf("%d messages, want 3", len(list))
+	want := []string{"hello", "failed", "The connection was removed before the attachment was fetched.", "behind it", "failed"}
+	if !slices.Equal(texts, want) {
+		t.Errorf("events %q, want %q", texts, want)
+	}
+	if list, _, _ := f.Messages(t.Context(), wsA, domain.MessageFilter{Connection: conA}, domain.Page{}); len(list) != 5 {
+		t.Errorf("%d messages, want 5", len(list))
 	}
 	_, err = f.RequeueJob(t.Context(), parked.ID, f.at)
 	f.fails("RequeueJob", err, domain.ErrNotFound)
