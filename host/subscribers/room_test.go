@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,9 +176,9 @@ func TestRetryAfterIsHonouredByEverybody(t *testing.T) {
 // is asked more than now and then.
 func TestASubscriberThatIsDownIsAskedNowAndThen(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		down := true
+		var up atomic.Bool
 		w.to.answers(func(int, sent) *contract.HTTPResult {
-			if down {
+			if !up.Load() {
 				return unreachable()
 			}
 			return status(200)
@@ -194,7 +195,7 @@ func TestASubscriberThatIsDownIsAskedNowAndThen(t *testing.T) {
 		if got := w.notices(); !slices.Equal(got, []domain.NoticeKind{domain.NoticeSubscriberFailing}) {
 			t.Errorf("notices %q, want one that it fails", got)
 		}
-		down = false
+		up.Store(true)
 		settle(2 * time.Minute)
 		seen := map[string]bool{}
 		for _, s := range w.to.requests()[asked:] {
@@ -361,9 +362,9 @@ func TestStoppingWaitsForWhatIsUnderWay(t *testing.T) {
 
 func TestPauseAndEnable(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		failing := true
+		var well atomic.Bool
 		w.to.answers(func(int, sent) *contract.HTTPResult {
-			if failing {
+			if !well.Load() {
 				return status(500)
 			}
 			return status(200)
@@ -381,7 +382,7 @@ func TestPauseAndEnable(t *testing.T) {
 		if again := len(w.to.requests()); again != asked {
 			t.Fatalf("a paused subscriber was asked %d times", again-asked)
 		}
-		failing = false
+		well.Store(true)
 		if got, err := w.room.EnableSubscriber(t.Context(), by, "wsp_1", s.ID); err != nil || got.State != domain.SubscriberActive {
 			t.Fatalf("%+v, %v", got, err)
 		}
