@@ -124,8 +124,6 @@ type Options struct {
 	Metrics Metrics
 	Limits  Limits
 	Policy  jobs.Policy
-	// OnJobs is told of jobs that a delivery brought forth.
-	OnJobs func(...domain.Job)
 	// ReceiveDeadline and CommandDeadline limit one invocation.
 	ReceiveDeadline, CommandDeadline time.Duration
 	// MaxRepeatWindow limits what a manifest may ask for as its repeat window.

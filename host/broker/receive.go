@@ -210,7 +210,6 @@ func (b *Broker) commit(ctx context.Context, inv *invocation, d domain.Delivery,
 	if err != nil {
 		return Answer{}, "", fmt.Errorf("commit a delivery: %w", err)
 	}
-	b.opts.OnJobs(committed.Jobs...)
 	if !committed.Duplicate {
 		return b.answer(ctx, inv.connection, d.ID, out.Response), "accepted", nil
 	}

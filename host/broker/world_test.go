@@ -282,7 +282,7 @@ func newWorld(t *testing.T, g guest) *world {
 	}
 	w.opts = broker.Options{
 		Limits: &w.limits, Store: w.store, Plugins: w.plugins, Egress: w.outside, Secrets: w.vault, Media: files{}, Metrics: w.counts,
-		Policy: jobs.Policy{Random: func(n int64) int64 { return n - 1 }}, OnJobs: func(...domain.Job) {},
+		Policy:          jobs.Policy{Random: func(n int64) int64 { return n - 1 }},
 		ReceiveDeadline: time.Second, CommandDeadline: time.Second, MaxRepeatWindow: time.Minute, MediaMaxBytes: 1000, MediaLinkTTL: time.Hour,
 		Now: clock, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
 	}

@@ -284,7 +284,7 @@ func (h *host) openBroker(ctx context.Context) error {
 		BaseDelay: h.cfg.Jobs.BaseDelay, MaxDelay: h.cfg.Jobs.MaxDelay, MaxRetryAfter: h.cfg.Jobs.MaxRetryAfter}
 	h.broker = broker.New(broker.Options{
 		Store: h.store, Plugins: h.registry, Egress: h.egress, Secrets: h.keeper, Media: attachments{h.files, h.links},
-		Metrics: h.metrics, Limits: h.limits, Policy: policy, OnJobs: func(jobs ...domain.Job) { h.scheduler.Add(jobs...) },
+		Metrics: h.metrics, Limits: h.limits, Policy: policy,
 		ReceiveDeadline: h.cfg.Receive.Deadline, CommandDeadline: h.cfg.Command.Deadline, MaxRepeatWindow: h.cfg.Receive.MaxRepeatWindow,
 		MediaMaxBytes: h.cfg.Media.MaxBytes, MediaLinkTTL: h.cfg.Media.LinkTTL,
 		Now: time.Now, Random: rand.Reader, Log: h.log,
