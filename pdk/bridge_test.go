@@ -77,16 +77,23 @@ func hostFunctions(h pdk.Host) map[contract.HostFunction]func([]byte) []byte {
 			return verdict(h.SecretEqual(q.Name, q.Value))
 		}),
 		contract.HostHMACVerify: served(func(q contract.HMACVerify) contract.Verdict { return verdict(h.HMACVerify(q)) }),
-		contract.HostSignatureVerify: served(func(q contract.SignatureVerify) contract.Verdict {
-			return verdict(h.SignatureVerify(q))
+		contract.HostSignatureVerify: served(func(q contract.SignatureVerify) contract.SignatureVerdict {
+			result, err := h.SignatureVerify(q)
+			if err != nil {
+				return contract.SignatureVerdict{Error: refusal(err)}
+			}
+			return *result
 		}),
 		contract.HostHMACSign: served(func(q contract.HMACSign) contract.HMACSignResult {
 			mac, err := h.HMACSign(q)
 			return contract.HMACSignResult{MAC: mac, Error: refusal(err)}
 		}),
 		contract.HostJWTVerify: served(func(q contract.JWTVerify) contract.JWTVerifyResult {
-			claims, err := h.JWTVerify(q)
-			return contract.JWTVerifyResult{Claims: claims, Error: refusal(err)}
+			result, err := h.JWTVerify(q)
+			if err != nil {
+				return contract.JWTVerifyResult{Error: refusal(err)}
+			}
+			return *result
 		}),
 		contract.HostJWTSign: served(func(q contract.JWTSign) contract.JWTSignResult {
 			token, err := h.JWTSign(q)

@@ -179,10 +179,12 @@ func (guestHost) HMACSign(q contract.HMACSign) ([]byte, error) {
 	return result.MAC, err
 }
 
-func (guestHost) JWTVerify(q contract.JWTVerify) (contract.RawJSON, error) {
+func (guestHost) JWTVerify(q contract.JWTVerify) (*contract.JWTVerifyResult, error) {
 	var result contract.JWTVerifyResult
-	err := ask(hostJWTVerify, &q, &result, &result.Error)
-	return result.Claims, err
+	if err := ask(hostJWTVerify, &q, &result, &result.Error); err != nil {
+		return nil, err
+	}
+	return &result, nil
 }
 
 func (guestHost) JWTSign(q contract.JWTSign) (string, error) {
@@ -191,8 +193,12 @@ func (guestHost) JWTSign(q contract.JWTSign) (string, error) {
 	return result.Token, err
 }
 
-func (guestHost) SignatureVerify(q contract.SignatureVerify) (bool, error) {
-	return verdict(hostSignatureVerify, &q)
+func (guestHost) SignatureVerify(q contract.SignatureVerify) (*contract.SignatureVerdict, error) {
+	var result contract.SignatureVerdict
+	if err := ask(hostSignatureVerify, &q, &result, &result.Error); err != nil {
+		return nil, err
+	}
+	return &result, nil
 }
 
 func (guestHost) CredentialsPut(w contract.CredentialsPut) error {

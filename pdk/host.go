@@ -39,12 +39,14 @@ type Host interface {
 	HMACVerify(contract.HMACVerify) (bool, error)
 	// HMACSign makes one.
 	HMACSign(contract.HMACSign) ([]byte, error)
-	// JWTVerify verifies a token and returns its claims, a JSON object.
-	JWTVerify(contract.JWTVerify) (contract.RawJSON, error)
+	// JWTVerify verifies a token and returns its header and claims. A token that is not genuine
+	// is an error of code [contract.HostRefused].
+	JWTVerify(contract.JWTVerify) (*contract.JWTVerifyResult, error)
 	// JWTSign makes a token.
 	JWTSign(contract.JWTSign) (string, error)
-	// SignatureVerify verifies a signature with a certificate or a public key.
-	SignatureVerify(contract.SignatureVerify) (bool, error)
+	// SignatureVerify verifies a signature with a certificate or a public key, and tells what
+	// the certificate says of itself.
+	SignatureVerify(contract.SignatureVerify) (*contract.SignatureVerdict, error)
 
 	// CredentialsPut hands a token set to the host. Keep no copy: write
 	// {{credential:access_token}} where it is needed.

@@ -18,6 +18,10 @@ const (
 	// DeliveryFailed means that the plugin or the host failed: the raw request is kept for
 	// replay.
 	DeliveryFailed DeliveryState = "failed"
+	// DeliveryParked means that it came to an app and waits for a connection to claim it.
+	DeliveryParked DeliveryState = "parked"
+	// DeliveryExpired means that no connection claimed it in time. Kept without a body.
+	DeliveryExpired DeliveryState = "expired"
 	// DeliverySuperseded means that it failed and the platform's own repeat of it was then
 	// accepted.
 	DeliverySuperseded DeliveryState = "superseded"
@@ -94,6 +98,11 @@ type Effects struct {
 	Writes   []KVWrite
 	Events   []contract.Event
 	Commands []contract.CommandRequest
+	// Routes is what route_put and route_delete asked for, in order. A key that another
+	// connection of the app has is ErrConflict.
+	Routes []RouteWrite
+	// Tokens is a token set handed over in receive or route, sealed; nil if there was none.
+	Tokens *TokenSet
 	// Recording is the invocation kept whole, as its maker encoded it; nil keeps none. It
 	// is kept under the id of the delivery or the job, and the number of the attempt.
 	Recording []byte

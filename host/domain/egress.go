@@ -3,6 +3,8 @@ package domain
 import (
 	"fmt"
 	"net/netip"
+
+	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
 )
 
 // EgressRule is one place that requests may go to, every question answered: nothing in it
@@ -23,8 +25,12 @@ type EgressRule struct {
 	// Hosts narrows the rule: Host must match one of these patterns ("api.acme.test",
 	// "*.acme.test"). Empty does not narrow.
 	Hosts []string
-	// Secrets names what may be filled in toward this rule.
+	// Secrets names what may be filled in toward this rule; credentials as "credential:NAME".
 	Secrets []string
+	// Cached tells that the rule is for cached GETs and for nothing else.
+	Cached bool
+	// Rates bounds how often requests go out by this rule.
+	Rates []manifest.Rate
 }
 
 // EgressPolicy is everything that one invocation may send. What it does not allow is
@@ -35,6 +41,9 @@ type EgressPolicy struct {
 	// Sender is the connection or the subscriber that sends. A platform that fails it, or
 	// wants a pause from it, is left alone by it and by nobody else.
 	Sender string
+	// App is the app that the sender belongs to, or the sender itself if it belongs to none:
+	// whose requests count together where a rate is per app.
+	App string
 	// Rules is where requests may go. Where several allow one request, the secrets of each
 	// may be filled in.
 	Rules []EgressRule

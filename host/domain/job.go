@@ -15,6 +15,8 @@ const (
 	JobCommand JobKind = "command"
 	// JobEvent makes an event visible, after fetching the media it carries.
 	JobEvent JobKind = "event"
+	// JobClaim runs a delivery that waited for the connection that claimed it.
+	JobClaim JobKind = "claim"
 	// JobNotify hands an event to a subscriber that did not take it at once.
 	JobNotify JobKind = "notify"
 )
@@ -68,6 +70,7 @@ type Job struct {
 	Command        *Command          `json:"command,omitempty"`
 	Event          *Event            `json:"event,omitempty"`
 	Notify         *Notification     `json:"notify,omitempty"`
+	Claim          *Claimed          `json:"claim,omitempty"`
 }
 
 // Began returns when the job's present series of attempts began.
@@ -144,8 +147,28 @@ type Command struct {
 	Typing       *contract.Typing       `json:"typing,omitempty"`
 	Contact      contract.ContactID     `json:"contact,omitempty"`
 	Payload      string                 `json:"payload,omitempty"`
+	Refresh      *Refresh               `json:"refresh,omitempty"`
+	Exchange     *Exchange              `json:"exchange,omitempty"`
 	// Result is what the plugin answered, without its effects.
 	Result *CommandResult `json:"result,omitempty"`
+}
+
+// Refresh is why a token set is to be renewed.
+type Refresh struct {
+	Reason contract.RefreshReason `json:"reason"`
+	// Version is the token set that is to be replaced; 0 if there is none.
+	Version uint64 `json:"version,omitempty"`
+	// Ambiguous tells that an attempt before may have taken effect without an answer.
+	Ambiguous bool `json:"ambiguous,omitempty"`
+}
+
+// Exchange is an authorisation code to be turned into a token set.
+type Exchange struct {
+	// Sealed holds the code and the PKCE verifier, encrypted with the connection as associated
+	// data.
+	Sealed []byte `json:"sealed"`
+	// RedirectURL is the one that authorize_url was given.
+	RedirectURL string `json:"redirect_url"`
 }
 
 // CommandResult is what came of a command.
@@ -214,6 +237,12 @@ func PluginLane(c contract.ConnectionID, lane string) string {
 // ConnectionLane is the lane of the commands that concern a connection as a whole.
 func ConnectionLane(c contract.ConnectionID) string {
 	return "command/" + string(c) + "/connection"
+}
+
+// CredentialsLane is the lane of the commands that renew a token set: apart from all others,
+// so that none waits for it that does not need it, and one at a time.
+func CredentialsLane(c contract.ConnectionID) string {
+	return "command/" + string(c) + "/credentials"
 }
 
 // NotifyLane is the lane of the events of one conversation of one connection on their way

@@ -28,6 +28,13 @@ const (
 	// NoticeBridgeStopped means that a bridge was paused because a connection of it was
 	// removed.
 	NoticeBridgeStopped NoticeKind = "bridge.stopped"
+	// NoticeNeedsAction means that a connection does not work until somebody does something.
+	NoticeNeedsAction NoticeKind = "connection.needs_action"
+	// NoticeInstall means that an account installed an app and belongs to no connection yet.
+	NoticeInstall NoticeKind = "app.install"
+	// NoticeParkingFull means that an app's parking space is full: its platform is told to try
+	// again.
+	NoticeParkingFull NoticeKind = "app.parking_full"
 	// NoticeBreakerOpened means that a destination failed so often that it is left alone for
 	// a while.
 	NoticeBreakerOpened NoticeKind = "breaker.opened"

@@ -59,17 +59,28 @@ type Retention struct {
 	MaxBytes int64 `json:"max_bytes,omitempty"`
 }
 
+// HostWorkspace is the workspace of the host itself: apps are its connections. It belongs to
+// no tenant, and only operators see it.
+const HostWorkspace contract.WorkspaceID = "wsp_host"
+
 // Connection is one account of one workspace on one platform, as it is kept.
 type Connection struct {
-	ID        contract.ConnectionID    `json:"id"`
-	Workspace contract.WorkspaceID     `json:"workspace"`
-	Plugin    string                   `json:"plugin"`
-	Name      string                   `json:"name"`
-	State     contract.ConnectionState `json:"state"`
+	ID        contract.ConnectionID `json:"id"`
+	Workspace contract.WorkspaceID  `json:"workspace"`
+	Plugin    string                `json:"plugin"`
+	Name      string                `json:"name"`
+	// App is the app that it belongs to; empty if its plugin has no apps.
+	App contract.ConnectionID `json:"app,omitempty"`
+	// IsApp tells that it is an app: the operator's account with a platform, in the host's own
+	// workspace ([HostWorkspace]), whose endpoint many connections share.
+	IsApp bool                     `json:"is_app,omitempty"`
+	State contract.ConnectionState `json:"state"`
 	// StateCode, StateReason and StateAction explain State; see contract.StateChange.
 	StateCode   string `json:"state_code,omitempty"`
 	StateReason string `json:"state_reason,omitempty"`
 	StateAction string `json:"state_action,omitempty"`
+	// Health is what State is made of.
+	Health Health `json:"health,omitzero"`
 	// Endpoint is the unguessable segment of the receive URL: 32 random bytes, base64url.
 	Endpoint string `json:"endpoint"`
 	// Settings holds what the tenant set; defaults are not stored.

@@ -5,6 +5,45 @@ package contract
 import "github.com/go-json-experiment/json/jsontext"
 
 // AppendJSON implements [Appendable].
+func (v *App) AppendJSON(dst []byte) []byte {
+	dst = append(dst, '{')
+	dst = appendString(appendName(dst, `"id":`), string(v.ID))
+	if len(v.Settings) > 0 {
+		dst = appendMap(appendName(dst, `"settings":`), v.Settings)
+	}
+	return append(dst, '}')
+}
+
+// DecodeJSON implements [Decodable].
+func (v *App) DecodeJSON(d *jsontext.Decoder) error { return decode(d, v) }
+
+func (v *App) walk(r *reader) error {
+	if err := r.begin('{'); err != nil {
+		return err
+	}
+	for {
+		name, more := r.plain()
+		if !more {
+			if name, more = r.name(); !more {
+				return nil
+			}
+		}
+		var err error
+		switch name {
+		case "id":
+			err = decodeString(r, &v.ID)
+		case "settings":
+			err = decodeMap(r, &v.Settings)
+		default:
+			r.skip()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// AppendJSON implements [Appendable].
 func (v *Author) AppendJSON(dst []byte) []byte {
 	dst = append(dst, '{')
 	dst = appendString(appendName(dst, `"role":`), string(v.Role))
@@ -227,6 +266,54 @@ func (v *Carousel) walk(r *reader) error {
 		switch name {
 		case "cards":
 			err = decodeArray(r, &v.Cards, (*Card).walk)
+		default:
+			r.skip()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// AppendJSON implements [Appendable].
+func (v *Certificate) AppendJSON(dst []byte) []byte {
+	dst = append(dst, '{')
+	if len(v.DNSNames) > 0 {
+		dst = appendStrings(appendName(dst, `"dns_names":`), v.DNSNames)
+	}
+	dst = appendTime(appendName(dst, `"not_before":`), v.NotBefore)
+	dst = appendTime(appendName(dst, `"not_after":`), v.NotAfter)
+	dst = appendString(appendName(dst, `"key_algorithm":`), string(v.KeyAlgorithm))
+	dst = appendInt(appendName(dst, `"key_bits":`), v.KeyBits)
+	return append(dst, '}')
+}
+
+// DecodeJSON implements [Decodable].
+func (v *Certificate) DecodeJSON(d *jsontext.Decoder) error { return decode(d, v) }
+
+func (v *Certificate) walk(r *reader) error {
+	if err := r.begin('{'); err != nil {
+		return err
+	}
+	for {
+		name, more := r.plain()
+		if !more {
+			if name, more = r.name(); !more {
+				return nil
+			}
+		}
+		var err error
+		switch name {
+		case "dns_names":
+			err = decodeStrings(r, &v.DNSNames)
+		case "not_before":
+			err = decodeTime(r, &v.NotBefore)
+		case "not_after":
+			err = decodeTime(r, &v.NotAfter)
+		case "key_algorithm":
+			err = decodeString(r, &v.KeyAlgorithm)
+		case "key_bits":
+			err = decodeInt(r, &v.KeyBits)
 		default:
 			r.skip()
 		}
@@ -482,6 +569,12 @@ func (v *Connection) AppendJSON(dst []byte) []byte {
 	if len(v.Settings) > 0 {
 		dst = appendMap(appendName(dst, `"settings":`), v.Settings)
 	}
+	if v.App != nil {
+		dst = v.App.AppendJSON(appendName(dst, `"app":`))
+	}
+	if v.IsApp {
+		dst = appendBool(appendName(dst, `"is_app":`), v.IsApp)
+	}
 	return append(dst, '}')
 }
 
@@ -511,6 +604,10 @@ func (v *Connection) walk(r *reader) error {
 			err = decodeString(r, &v.State)
 		case "settings":
 			err = decodeMap(r, &v.Settings)
+		case "app":
+			err = decodePointer(r, &v.App, (*App).walk)
+		case "is_app":
+			err = decodeBool(r, &v.IsApp)
 		default:
 			r.skip()
 		}
@@ -640,6 +737,9 @@ func (v *CredentialsPut) AppendJSON(dst []byte) []byte {
 	if !v.ExpiresAt.IsZero() {
 		dst = appendTime(appendName(dst, `"expires_at":`), v.ExpiresAt)
 	}
+	if !v.RefreshExpiresAt.IsZero() {
+		dst = appendTime(appendName(dst, `"refresh_expires_at":`), v.RefreshExpiresAt)
+	}
 	if v.Scope != "" {
 		dst = appendString(appendName(dst, `"scope":`), string(v.Scope))
 	}
@@ -668,6 +768,8 @@ func (v *CredentialsPut) walk(r *reader) error {
 			err = decodeString(r, &v.RefreshToken)
 		case "expires_at":
 			err = decodeTime(r, &v.ExpiresAt)
+		case "refresh_expires_at":
+			err = decodeTime(r, &v.RefreshExpiresAt)
 		case "scope":
 			err = decodeString(r, &v.Scope)
 		default:
@@ -1048,6 +1150,9 @@ func (v *Failure) AppendJSON(dst []byte) []byte {
 	if v.RetryAfterMillis != 0 {
 		dst = appendInt(appendName(dst, `"retry_after_millis":`), v.RetryAfterMillis)
 	}
+	if len(v.Parts) > 0 {
+		dst = appendArray(appendName(dst, `"parts":`), v.Parts, (*PartOutcome).AppendJSON)
+	}
 	return append(dst, '}')
 }
 
@@ -1075,6 +1180,8 @@ func (v *Failure) walk(r *reader) error {
 			err = decodeString(r, &v.Message)
 		case "retry_after_millis":
 			err = decodeInt(r, &v.RetryAfterMillis)
+		case "parts":
+			err = decodeArray(r, &v.Parts, (*PartOutcome).walk)
 		default:
 			r.skip()
 		}
@@ -1579,6 +1686,9 @@ func (v *JWTVerify) AppendJSON(dst []byte) []byte {
 	dst = appendString(appendName(dst, `"name":`), string(v.Name))
 	dst = appendString(appendName(dst, `"algorithm":`), string(v.Algorithm))
 	dst = appendString(appendName(dst, `"token":`), string(v.Token))
+	if v.LeewaySeconds != 0 {
+		dst = appendInt(appendName(dst, `"leeway_seconds":`), v.LeewaySeconds)
+	}
 	return append(dst, '}')
 }
 
@@ -1604,6 +1714,8 @@ func (v *JWTVerify) walk(r *reader) error {
 			err = decodeString(r, &v.Algorithm)
 		case "token":
 			err = decodeString(r, &v.Token)
+		case "leeway_seconds":
+			err = decodeInt(r, &v.LeewaySeconds)
 		default:
 			r.skip()
 		}
@@ -1618,6 +1730,9 @@ func (v *JWTVerifyResult) AppendJSON(dst []byte) []byte {
 	dst = append(dst, '{')
 	if v.Error != nil {
 		dst = v.Error.AppendJSON(appendName(dst, `"error":`))
+	}
+	if len(v.Header) > 0 {
+		dst = appendRaw(appendName(dst, `"header":`), v.Header)
 	}
 	if len(v.Claims) > 0 {
 		dst = appendRaw(appendName(dst, `"claims":`), v.Claims)
@@ -1643,6 +1758,8 @@ func (v *JWTVerifyResult) walk(r *reader) error {
 		switch name {
 		case "error":
 			err = decodePointer(r, &v.Error, (*HostError).walk)
+		case "header":
+			err = decodeRaw(r, &v.Header)
 		case "claims":
 			err = decodeRaw(r, &v.Claims)
 		default:
@@ -2112,6 +2229,9 @@ func (v *Media) AppendJSON(dst []byte) []byte {
 	if v.SourceURL != "" {
 		dst = appendString(appendName(dst, `"source_url":`), string(v.SourceURL))
 	}
+	if len(v.SourceHeaders) > 0 {
+		dst = appendArray(appendName(dst, `"source_headers":`), v.SourceHeaders, (*Header).AppendJSON)
+	}
 	if v.Missing != "" {
 		dst = appendString(appendName(dst, `"missing":`), string(v.Missing))
 	}
@@ -2146,6 +2266,8 @@ func (v *Media) walk(r *reader) error {
 			err = decodeInt(r, &v.SizeBytes)
 		case "source_url":
 			err = decodeString(r, &v.SourceURL)
+		case "source_headers":
+			err = decodeArray(r, &v.SourceHeaders, (*Header).walk)
 		case "missing":
 			err = decodeString(r, &v.Missing)
 		default:
@@ -2166,6 +2288,9 @@ func (v *MediaFetch) AppendJSON(dst []byte) []byte {
 	}
 	if v.Name != "" {
 		dst = appendString(appendName(dst, `"name":`), string(v.Name))
+	}
+	if v.MaxBytes != 0 {
+		dst = appendInt(appendName(dst, `"max_bytes":`), v.MaxBytes)
 	}
 	return append(dst, '}')
 }
@@ -2192,6 +2317,8 @@ func (v *MediaFetch) walk(r *reader) error {
 			err = decodeArray(r, &v.Headers, (*Header).walk)
 		case "name":
 			err = decodeString(r, &v.Name)
+		case "max_bytes":
+			err = decodeInt(r, &v.MaxBytes)
 		default:
 			r.skip()
 		}
@@ -2487,6 +2614,50 @@ func (v *Option) walk(r *reader) error {
 }
 
 // AppendJSON implements [Appendable].
+func (v *Parking) AppendJSON(dst []byte) []byte {
+	dst = append(dst, '{')
+	dst = appendInt(appendName(dst, `"seconds":`), v.Seconds)
+	if v.Title != "" {
+		dst = appendString(appendName(dst, `"title":`), string(v.Title))
+	}
+	if v.Install {
+		dst = appendBool(appendName(dst, `"install":`), v.Install)
+	}
+	return append(dst, '}')
+}
+
+// DecodeJSON implements [Decodable].
+func (v *Parking) DecodeJSON(d *jsontext.Decoder) error { return decode(d, v) }
+
+func (v *Parking) walk(r *reader) error {
+	if err := r.begin('{'); err != nil {
+		return err
+	}
+	for {
+		name, more := r.plain()
+		if !more {
+			if name, more = r.name(); !more {
+				return nil
+			}
+		}
+		var err error
+		switch name {
+		case "seconds":
+			err = decodeInt(r, &v.Seconds)
+		case "title":
+			err = decodeString(r, &v.Title)
+		case "install":
+			err = decodeBool(r, &v.Install)
+		default:
+			r.skip()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// AppendJSON implements [Appendable].
 func (v *Part) AppendJSON(dst []byte) []byte {
 	dst = append(dst, '{')
 	dst = appendString(appendName(dst, `"kind":`), string(v.Kind))
@@ -2740,6 +2911,9 @@ func (v *ReceiveInput) AppendJSON(dst []byte) []byte {
 	dst = append(dst, '{')
 	dst = v.Delivery.AppendJSON(appendName(dst, `"delivery":`))
 	dst = v.Connection.AppendJSON(appendName(dst, `"connection":`))
+	if v.Routed != nil {
+		dst = v.Routed.AppendJSON(appendName(dst, `"routed":`))
+	}
 	return append(dst, '}')
 }
 
@@ -2763,6 +2937,8 @@ func (v *ReceiveInput) walk(r *reader) error {
 			err = decodeStruct(r, &v.Delivery, (*Delivery).walk)
 		case "connection":
 			err = decodeStruct(r, &v.Connection, (*Connection).walk)
+		case "routed":
+			err = decodePointer(r, &v.Routed, (*Routed).walk)
 		default:
 			r.skip()
 		}
@@ -2871,6 +3047,12 @@ func (v *RefreshCredentialsInput) AppendJSON(dst []byte) []byte {
 	dst = append(dst, '{')
 	dst = v.Command.AppendJSON(appendName(dst, `"command":`))
 	dst = v.Connection.AppendJSON(appendName(dst, `"connection":`))
+	if v.Reason != "" {
+		dst = appendString(appendName(dst, `"reason":`), string(v.Reason))
+	}
+	if v.Ambiguous {
+		dst = appendBool(appendName(dst, `"ambiguous":`), v.Ambiguous)
+	}
 	return append(dst, '}')
 }
 
@@ -2894,6 +3076,10 @@ func (v *RefreshCredentialsInput) walk(r *reader) error {
 			err = decodeStruct(r, &v.Command, (*CommandInfo).walk)
 		case "connection":
 			err = decodeStruct(r, &v.Connection, (*Connection).walk)
+		case "reason":
+			err = decodeString(r, &v.Reason)
+		case "ambiguous":
+			err = decodeBool(r, &v.Ambiguous)
 		default:
 			r.skip()
 		}
@@ -2993,6 +3179,9 @@ func (v *RouteInput) AppendJSON(dst []byte) []byte {
 	if len(v.Settings) > 0 {
 		dst = appendMap(appendName(dst, `"settings":`), v.Settings)
 	}
+	if v.App != "" {
+		dst = appendString(appendName(dst, `"app":`), string(v.App))
+	}
 	return append(dst, '}')
 }
 
@@ -3016,6 +3205,8 @@ func (v *RouteInput) walk(r *reader) error {
 			err = decodeStruct(r, &v.Delivery, (*Delivery).walk)
 		case "settings":
 			err = decodeMap(r, &v.Settings)
+		case "app":
+			err = decodeString(r, &v.App)
 		default:
 			r.skip()
 		}
@@ -3065,12 +3256,30 @@ func (v *RouteOutput) AppendJSON(dst []byte) []byte {
 	if v.Key != "" {
 		dst = appendString(appendName(dst, `"key":`), string(v.Key))
 	}
+	if v.Payload != "" {
+		dst = appendString(appendName(dst, `"payload":`), string(v.Payload))
+	}
+	if v.Park != nil {
+		dst = v.Park.AppendJSON(appendName(dst, `"park":`))
+	}
+	if v.Authorize {
+		dst = appendBool(appendName(dst, `"authorize":`), v.Authorize)
+	}
 	if v.Answered {
 		dst = appendBool(appendName(dst, `"answered":`), v.Answered)
 	}
 	dst = v.Response.AppendJSON(appendName(dst, `"response":`))
 	if v.Rejected != nil {
 		dst = v.Rejected.AppendJSON(appendName(dst, `"rejected":`))
+	}
+	if v.DedupeKey != "" {
+		dst = appendString(appendName(dst, `"dedupe_key":`), string(v.DedupeKey))
+	}
+	if len(v.Events) > 0 {
+		dst = appendArray(appendName(dst, `"events":`), v.Events, (*Event).AppendJSON)
+	}
+	if len(v.Commands) > 0 {
+		dst = appendArray(appendName(dst, `"commands":`), v.Commands, (*CommandRequest).AppendJSON)
 	}
 	return append(dst, '}')
 }
@@ -3093,12 +3302,68 @@ func (v *RouteOutput) walk(r *reader) error {
 		switch name {
 		case "key":
 			err = decodeString(r, &v.Key)
+		case "payload":
+			err = decodeString(r, &v.Payload)
+		case "park":
+			err = decodePointer(r, &v.Park, (*Parking).walk)
+		case "authorize":
+			err = decodeBool(r, &v.Authorize)
 		case "answered":
 			err = decodeBool(r, &v.Answered)
 		case "response":
 			err = decodeStruct(r, &v.Response, (*Response).walk)
 		case "rejected":
 			err = decodePointer(r, &v.Rejected, (*Rejection).walk)
+		case "dedupe_key":
+			err = decodeString(r, &v.DedupeKey)
+		case "events":
+			err = decodeArray(r, &v.Events, (*Event).walk)
+		case "commands":
+			err = decodeArray(r, &v.Commands, (*CommandRequest).walk)
+		default:
+			r.skip()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// AppendJSON implements [Appendable].
+func (v *Routed) AppendJSON(dst []byte) []byte {
+	dst = append(dst, '{')
+	dst = appendString(appendName(dst, `"key":`), string(v.Key))
+	if v.Payload != "" {
+		dst = appendString(appendName(dst, `"payload":`), string(v.Payload))
+	}
+	if v.Parked {
+		dst = appendBool(appendName(dst, `"parked":`), v.Parked)
+	}
+	return append(dst, '}')
+}
+
+// DecodeJSON implements [Decodable].
+func (v *Routed) DecodeJSON(d *jsontext.Decoder) error { return decode(d, v) }
+
+func (v *Routed) walk(r *reader) error {
+	if err := r.begin('{'); err != nil {
+		return err
+	}
+	for {
+		name, more := r.plain()
+		if !more {
+			if name, more = r.name(); !more {
+				return nil
+			}
+		}
+		var err error
+		switch name {
+		case "key":
+			err = decodeString(r, &v.Key)
+		case "payload":
+			err = decodeString(r, &v.Payload)
+		case "parked":
+			err = decodeBool(r, &v.Parked)
 		default:
 			r.skip()
 		}
@@ -3390,6 +3655,52 @@ func (v *SetupStep) walk(r *reader) error {
 			err = decodeString(r, &v.Value)
 		case "help":
 			err = decodeString(r, &v.Help)
+		default:
+			r.skip()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// AppendJSON implements [Appendable].
+func (v *SignatureVerdict) AppendJSON(dst []byte) []byte {
+	dst = append(dst, '{')
+	if v.Error != nil {
+		dst = v.Error.AppendJSON(appendName(dst, `"error":`))
+	}
+	if v.OK {
+		dst = appendBool(appendName(dst, `"ok":`), v.OK)
+	}
+	if v.Certificate != nil {
+		dst = v.Certificate.AppendJSON(appendName(dst, `"certificate":`))
+	}
+	return append(dst, '}')
+}
+
+// DecodeJSON implements [Decodable].
+func (v *SignatureVerdict) DecodeJSON(d *jsontext.Decoder) error { return decode(d, v) }
+
+func (v *SignatureVerdict) walk(r *reader) error {
+	if err := r.begin('{'); err != nil {
+		return err
+	}
+	for {
+		name, more := r.plain()
+		if !more {
+			if name, more = r.name(); !more {
+				return nil
+			}
+		}
+		var err error
+		switch name {
+		case "error":
+			err = decodePointer(r, &v.Error, (*HostError).walk)
+		case "ok":
+			err = decodeBool(r, &v.OK)
+		case "certificate":
+			err = decodePointer(r, &v.Certificate, (*Certificate).walk)
 		default:
 			r.skip()
 		}

@@ -53,6 +53,9 @@ type Failure struct {
 	Message string `json:"message,omitempty"`
 	// RetryAfterMillis is the shortest wait, in milliseconds, for FailureRetryAfter.
 	RetryAfterMillis int64 `json:"retry_after_millis,omitempty"`
+	// Parts says what became of each part of a message that was refused because of its parts,
+	// those at fault with [PartRejected].
+	Parts []PartOutcome `json:"parts,omitempty"`
 }
 
 // CommandOutput is the output of every export but receive and route. Effects are
@@ -181,7 +184,29 @@ type RefreshCredentialsInput struct {
 	Command CommandInfo `json:"command"`
 	// Connection is whose credentials to refresh.
 	Connection Connection `json:"connection"`
+	// Reason says why.
+	Reason RefreshReason `json:"reason,omitempty"`
+	// Ambiguous tells that a refresh before this one may have taken effect on the platform
+	// without an answer: the refresh token may be used up.
+	Ambiguous bool `json:"ambiguous,omitempty"`
 }
+
+// RefreshReason says why credentials are refreshed.
+type RefreshReason string
+
+// The reasons of a refresh.
+const (
+	// RefreshDue means that the access token expires soon.
+	RefreshDue RefreshReason = "due"
+	// RefreshKeepAlive means that the token set has not been used or renewed for long.
+	RefreshKeepAlive RefreshReason = "keep_alive"
+	// RefreshRefused means that the platform answered 401 to the access token.
+	RefreshRefused RefreshReason = "refused"
+	// RefreshMissing means that there is no token set yet.
+	RefreshMissing RefreshReason = "missing"
+	// RefreshAsked means that a person asked for it.
+	RefreshAsked RefreshReason = "asked"
+)
 
 // CheckHealthInput is the input of the export check_health.
 type CheckHealthInput struct {

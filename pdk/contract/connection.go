@@ -12,8 +12,22 @@ type Connection struct {
 	Name string `json:"name,omitempty"`
 	// State is the connection's state when the invocation began.
 	State ConnectionState `json:"state"`
-	// Settings holds one text per setting that the manifest declares, defaults
+	// Settings holds one text per setting that the manifest declares for this scope, defaults
 	// filled in, each already checked against its declared type.
+	Settings map[string]string `json:"settings,omitempty"`
+	// App is the app that the connection belongs to; nil if the plugin has no apps.
+	App *App `json:"app,omitempty"`
+	// IsApp tells that the invocation runs in app scope: this is the app itself, and there is
+	// no tenant.
+	IsApp bool `json:"is_app,omitempty"`
+}
+
+// App is the operator's account with a platform, shared by the connections of many
+// workspaces, as a connection is told about it.
+type App struct {
+	// ID is the app, opaque.
+	ID ConnectionID `json:"id"`
+	// Settings holds one text per setting of app scope, defaults filled in.
 	Settings map[string]string `json:"settings,omitempty"`
 }
 

@@ -35,6 +35,19 @@ type ReceiveInput struct {
 	Delivery Delivery `json:"delivery"`
 	// Connection is the connection that the host chose for it.
 	Connection Connection `json:"connection"`
+	// Routed is set if it came to the app's address, and route found the connection.
+	Routed *Routed `json:"routed,omitempty"`
+}
+
+// Routed is what receive is told of a delivery that route believed.
+type Routed struct {
+	// Key is what route returned.
+	Key string `json:"key"`
+	// Payload is what route returned: what it verified, for receive to go on with.
+	Payload string `json:"payload,omitempty"`
+	// Parked tells that the delivery waited until the connection claimed its key. The platform
+	// was answered then, and the response of receive goes nowhere.
+	Parked bool `json:"parked,omitempty"`
 }
 
 // ReceiveOutput is the output of the exports receive and route's default answer.
@@ -83,18 +96,52 @@ type RouteInput struct {
 	Delivery Delivery `json:"delivery"`
 	// Settings holds the app's settings, one text each.
 	Settings map[string]string `json:"settings,omitempty"`
+	// App is the app, opaque.
+	App ConnectionID `json:"app,omitempty"`
 }
 
-// RouteOutput is the output of the export route. The host looks Key up among the
-// keys that this plugin registered with route_put for its own connections.
+// RouteOutput is the output of the export route, in one of three forms.
+//
+// Rejected: the delivery is forged or malformed. Answered: it concerns no connection, and
+// DedupeKey, Events, Commands and key-value writes take effect for the app. Otherwise it is
+// for the connection that registered Key with route_put: receive runs for it, and nothing
+// that route wrote takes effect. A key that nobody registered has the delivery parked as
+// Park says, or without Park answered by Response and left at that. An empty output is a key
+// that nobody can register.
 type RouteOutput struct {
-	// Key finds the connection; empty if there is none to find. At most 512 bytes.
+	// Key finds the connection. At most 512 bytes.
 	Key string `json:"key,omitempty"`
+	// Payload is handed to receive; any text, at most 1 MiB.
+	Payload string `json:"payload,omitempty"`
+	// Park has the delivery wait for a connection that claims Key; nil never waits.
+	Park *Parking `json:"park,omitempty"`
+	// Authorize has the host send the browser, for that is what asks, to the platform's
+	// consent page for the connection of Key, as authorize_url names it.
+	Authorize bool `json:"authorize,omitempty"`
 	// Answered is set if the delivery concerns no connection and is answered by
 	// Response alone, as a challenge is.
 	Answered bool `json:"answered,omitempty"`
-	// Response is what the platform is answered if Answered or Rejected is set.
+	// Response is what the platform is answered if Answered or Rejected is set, or if no
+	// connection has claimed Key; with a status of 0 that is then 404. With Park it is needed.
 	Response Response `json:"response"`
 	// Rejected is set if the delivery is forged or malformed.
 	Rejected *Rejection `json:"rejected,omitempty"`
+	// DedupeKey is the platform's own name for a delivery that is parked or answered, as in
+	// [ReceiveOutput]. At most 512 bytes.
+	DedupeKey string `json:"dedupe_key,omitempty"`
+	// Events is what an answered delivery meant for the app, such as its state, in order.
+	Events []Event `json:"events,omitempty"`
+	// Commands is what the host shall ask this plugin to do next, in app scope.
+	Commands []CommandRequest `json:"commands,omitempty"`
+}
+
+// Parking says how a delivery waits for a connection.
+type Parking struct {
+	// Seconds is for how long, 1 second to 30 days.
+	Seconds int64 `json:"seconds"`
+	// Title is what an operator sees of it, such as the name of the account; may be empty.
+	Title string `json:"title,omitempty"`
+	// Install tells that it installs the app for an account that has no connection yet: the
+	// operator sees it and says whose it is.
+	Install bool `json:"install,omitempty"`
 }

@@ -35,11 +35,18 @@ const (
 	HostTimeout = "timeout"
 	// HostUnavailable means that the host itself could not do it now.
 	HostUnavailable = "unavailable"
+	// HostUnauthorised means that the request needs a token that the connection does not
+	// have, or that the platform refused for good: a person must renew it.
+	HostUnauthorised = "unauthorised"
+	// HostRefused means that a token or a certificate was looked at and is not genuine.
+	HostRefused = "refused"
 )
 
 // HTTPRequest is the argument of http_send. {{secret:NAME}} and {{credential:NAME}}
 // in a header value, the query or a JSON body stand for values that the host puts in
-// and the plugin never sees.
+// and the plugin never sees. A credential is one that the manifest declares; its name is one
+// of the Credential... constants. A request whose access token has expired, or is just being
+// renewed, does not go out: the error is [HostUnavailable], with the time to wait.
 type HTTPRequest struct {
 	// Method is the request method, upper case.
 	Method string `json:"method"`
@@ -70,7 +77,21 @@ type HTTPResult struct {
 	Truncated bool `json:"truncated,omitempty"`
 }
 
-// HTTPCachedGet is the argument of http_cached_get.
+// The names of credentials.
+const (
+	// CredentialAccessToken and CredentialRefreshToken are of the token set of the connection,
+	// or of the app in app scope.
+	CredentialAccessToken  = "access_token"
+	CredentialRefreshToken = "refresh_token"
+	// CredentialAppAccessToken is of the token set of the connection's app.
+	CredentialAppAccessToken = "app_access_token"
+	// CredentialReceiveURL is the URL at which the connection, or the app in app scope, gets
+	// its deliveries.
+	CredentialReceiveURL = "receive_url"
+)
+
+// HTTPCachedGet is the argument of http_cached_get. An answer of status 200 is kept for up to
+// a day, and any other for a minute, for every tenant.
 type HTTPCachedGet struct {
 	// URL is absolute, with scheme https.
 	URL string `json:"url"`
@@ -185,7 +206,7 @@ type HMACVerify struct {
 	MAC []byte `json:"mac"`
 }
 
-// Verdict is the result of secret_equal, hmac_verify and signature_verify.
+// Verdict is the result of secret_equal and hmac_verify.
 type Verdict struct {
 	// Error is set if there was nothing to compare with.
 	Error *HostError `json:"error,omitempty"`
@@ -219,12 +240,18 @@ type JWTVerify struct {
 	Algorithm string `json:"algorithm"`
 	// Token is the compact serialisation.
 	Token string `json:"token"`
+	// LeewaySeconds is by how much clocks may differ, 0 to 300 seconds.
+	LeewaySeconds int64 `json:"leeway_seconds,omitempty"`
 }
 
-// JWTVerifyResult is the result of jwt_verify.
+// JWTVerifyResult is the result of jwt_verify. The signature is genuine, and the times exp,
+// nbf and iat, as far as they are there, fit the time of the invocation; which of them must
+// be there, and every other claim, is the plugin's to judge.
 type JWTVerifyResult struct {
-	// Error is set if the token is not genuine or there was no key.
+	// Error is set if the token is not genuine (code [HostRefused]) or there was no key.
 	Error *HostError `json:"error,omitempty"`
+	// Header is the JOSE header; a JSON object. It was signed as the claims were.
+	Header RawJSON `json:"header,omitempty"`
 	// Claims is the claims set; a JSON object.
 	Claims RawJSON `json:"claims,omitempty"`
 }
@@ -249,7 +276,7 @@ type JWTSignResult struct {
 
 // SignatureVerify is the argument of signature_verify.
 type SignatureVerify struct {
-	// PEM is the certificate or public key (RFC 7468).
+	// PEM is one certificate or one public key (RFC 7468), and nothing else but white space.
 	PEM string `json:"pem"`
 	// Algorithm is "rsa-sha1", "rsa-sha256", "ecdsa-sha256" or "ed25519".
 	Algorithm string `json:"algorithm"`
@@ -259,7 +286,34 @@ type SignatureVerify struct {
 	Signature []byte `json:"signature"`
 }
 
-// CredentialsPut is the argument of credentials_put: a token set for the host to keep.
+// SignatureVerdict is the result of signature_verify. Whether a certificate may be trusted is
+// the plugin's to judge: the host verifies no chain and no date.
+type SignatureVerdict struct {
+	// Error is set if the PEM or the algorithm could not be used.
+	Error *HostError `json:"error,omitempty"`
+	// OK tells whether the signature is genuine.
+	OK bool `json:"ok,omitempty"`
+	// Certificate says what the PEM says of itself; nil if it is a bare key.
+	Certificate *Certificate `json:"certificate,omitempty"`
+}
+
+// Certificate is what an X.509 certificate (RFC 5280) says of itself.
+type Certificate struct {
+	// DNSNames are its DNS names (subjectAltName), lower case.
+	DNSNames []string `json:"dns_names,omitempty"`
+	// NotBefore and NotAfter bound its validity, both inclusive, RFC 3339.
+	NotBefore time.Time `json:"not_before"`
+	// NotAfter is the end of its validity.
+	NotAfter time.Time `json:"not_after"`
+	// KeyAlgorithm is "rsa", "ecdsa" or "ed25519".
+	KeyAlgorithm string `json:"key_algorithm"`
+	// KeyBits is the size of the key, in bits.
+	KeyBits int64 `json:"key_bits"`
+}
+
+// CredentialsPut is the argument of credentials_put: a token set for the host to keep, for
+// the connection or the app that the invocation is for. In a command it is durable when the
+// function returns; in receive and route it is committed with the invocation.
 type CredentialsPut struct {
 	// AccessToken is the new access token.
 	AccessToken string `json:"access_token"`
@@ -267,6 +321,8 @@ type CredentialsPut struct {
 	RefreshToken string `json:"refresh_token,omitempty"`
 	// ExpiresAt is when the access token expires, RFC 3339; zero if unknown.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// RefreshExpiresAt is when the refresh token expires, RFC 3339; zero if unknown.
+	RefreshExpiresAt time.Time `json:"refresh_expires_at,omitzero"`
 	// Scope is the scope that was granted; may be empty.
 	Scope string `json:"scope,omitempty"`
 }
@@ -299,6 +355,8 @@ type MediaFetch struct {
 	Headers []Header `json:"headers,omitempty"`
 	// Name is a file name without a path; empty takes the platform's.
 	Name string `json:"name,omitempty"`
+	// MaxBytes refuses more than that, in bytes; 0 means the host's limit, which also bounds it.
+	MaxBytes int64 `json:"max_bytes,omitempty"`
 }
 
 // MediaFetchResult is the result of media_fetch.

@@ -163,6 +163,9 @@ type Media struct {
 	// SourceURL is where the host shall fetch the bytes; checked against the grant.
 	// Never shown to tenants.
 	SourceURL string `json:"source_url,omitempty"`
+	// SourceHeaders holds header fields for that request, with placeholders as in
+	// [HTTPRequest]. Never shown to tenants.
+	SourceHeaders []Header `json:"source_headers,omitempty"`
 	// Missing says, in one sentence, why there is no handle.
 	Missing string `json:"missing,omitempty"`
 }

@@ -34,6 +34,10 @@ const (
 	MaxCommands = 1000
 	// MaxSteps bounds the steps of a setup, and the capabilities of a connection.
 	MaxSteps = 100
+	// MaxRoutedBytes bounds the payload of a [RouteOutput].
+	MaxRoutedBytes = 1 << 20
+	// MaxParkSeconds bounds how long a delivery waits for a connection: 30 days.
+	MaxParkSeconds = 30 * 24 * 3600
 	// MaxDelayMillis bounds every wait that a plugin asks for: 7 days, in milliseconds.
 	MaxDelayMillis = 7 * 24 * 3600 * 1000
 )

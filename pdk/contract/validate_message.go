@@ -83,6 +83,7 @@ func (m *Media) check(c *checker) {
 	if m.SourceURL != "" {
 		c.url("source_url", m.SourceURL)
 	}
+	each(c, "source_headers", m.SourceHeaders, MaxHeaders)
 	if m.Handle == "" && m.SourceURL == "" && m.Missing == "" {
 		c.fail("handle", "it is missing, and so are source_url and missing; one must be set")
 	}

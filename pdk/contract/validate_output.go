@@ -21,9 +21,25 @@ func (o *RouteOutput) check(c *checker) {
 	if o.Rejected != nil {
 		c.in("rejected", o.Rejected)
 	}
-	if o.Answered || o.Rejected != nil {
+	forms := 0
+	for _, form := range []bool{o.Rejected != nil, o.Answered, o.Key != ""} {
+		if form {
+			forms++
+		}
+	}
+	if forms > 1 {
+		c.fail("key", "at most one of key, answered and rejected must be set")
+	}
+	if o.Answered || o.Rejected != nil || o.Park != nil || o.Response.Status != 0 {
 		c.in("response", &o.Response)
 	}
+	c.bounded("payload", o.Payload, MaxRoutedBytes)
+	c.bounded("dedupe_key", o.DedupeKey, MaxIDBytes)
+	if o.Park != nil {
+		c.within("park.seconds", o.Park.Seconds, 1, MaxParkSeconds)
+		c.bounded("park.title", o.Park.Title, MaxNameBytes)
+	}
+	checkEffects(c, o.Events, o.Commands)
 }
 
 func (o *CommandOutput) check(c *checker) {
@@ -103,6 +119,7 @@ func (f *Failure) check(c *checker) {
 	if f.Class == FailureRetryAfter && f.RetryAfterMillis == 0 {
 		c.fail("retry_after_millis", "it is missing; retry_after must say how long to wait")
 	}
+	each(c, "parts", f.Parts, MaxParts)
 }
 
 func (s *Sent) check(c *checker) {

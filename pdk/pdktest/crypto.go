@@ -11,11 +11,13 @@ import (
 	"crypto/sha512"
 	"crypto/subtle"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"hash"
 	"strings"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -95,21 +97,28 @@ func (h *Host) HMACSign(q contract.HMACSign) ([]byte, error) {
 }
 
 // JWTVerify implements [pdk.Host]. Times in the token are compared with [Host.Now].
-func (h *Host) JWTVerify(q contract.JWTVerify) (contract.RawJSON, error) {
+func (h *Host) JWTVerify(q contract.JWTVerify) (*contract.JWTVerifyResult, error) {
 	secret, err := h.key(contract.HostJWTVerify, q.Name)
 	if err != nil {
 		return nil, err
 	}
+	if q.LeewaySeconds < 0 || q.LeewaySeconds > 300 {
+		return nil, h.refuse(contract.HostInvalid, "jwt_verify: leeway_seconds is not 0 to 300")
+	}
 	keyed := func(*jwt.Token) (any, error) { return jwtKey(q.Algorithm, secret, false) }
-	token, err := jwt.NewParser(jwt.WithValidMethods([]string{q.Algorithm}), jwt.WithTimeFunc(h.Now)).Parse(q.Token, keyed)
+	_, err = jwt.NewParser(jwt.WithValidMethods([]string{q.Algorithm}), jwt.WithTimeFunc(h.Now), jwt.WithIssuedAt(),
+		jwt.WithLeeway(time.Duration(q.LeewaySeconds)*time.Second)).Parse(q.Token, keyed)
 	if err != nil {
-		return nil, failure(contract.HostDenied, "the token is not genuine")
+		return nil, failure(contract.HostRefused, "the token is not genuine")
 	}
-	claims, err := json.Marshal(token.Claims)
-	if err != nil {
-		return nil, failure(contract.HostInvalid, "the claims are no JSON object")
+	result := new(contract.JWTVerifyResult)
+	for i, to := range []*contract.RawJSON{&result.Header, &result.Claims} {
+		*to, err = base64.RawURLEncoding.DecodeString(strings.Split(q.Token, ".")[i])
+		if err != nil {
+			return nil, failure(contract.HostRefused, "the token is not genuine")
+		}
 	}
-	return claims, nil
+	return result, nil
 }
 
 // JWTSign implements [pdk.Host].
@@ -157,40 +166,58 @@ func jwtKey(algorithm, secret string, private bool) (any, error) {
 }
 
 // SignatureVerify implements [pdk.Host].
-func (h *Host) SignatureVerify(q contract.SignatureVerify) (bool, error) {
+func (h *Host) SignatureVerify(q contract.SignatureVerify) (*contract.SignatureVerdict, error) {
 	if err := h.enter(contract.HostSignatureVerify); err != nil {
-		return false, err
+		return nil, err
 	}
-	key, err := publicKey(q.PEM)
+	key, certificate, err := publicKey(q.PEM)
 	if err != nil {
-		return false, failure(contract.HostInvalid, "the PEM holds no certificate and no public key")
+		return nil, failure(contract.HostInvalid, "the PEM is not one certificate or one public key")
 	}
+	verdict := &contract.SignatureVerdict{Certificate: certificate}
 	sum1, sum256 := sha1.Sum(q.Message), sha256.Sum256(q.Message) //nolint:gosec // as above
 	switch k := key.(type) {
 	case *rsa.PublicKey:
 		if q.Algorithm == "rsa-sha1" {
-			return rsa.VerifyPKCS1v15(k, crypto.SHA1, sum1[:], q.Signature) == nil, nil
+			verdict.OK = rsa.VerifyPKCS1v15(k, crypto.SHA1, sum1[:], q.Signature) == nil
+		} else {
+			verdict.OK = q.Algorithm == "rsa-sha256" && rsa.VerifyPKCS1v15(k, crypto.SHA256, sum256[:], q.Signature) == nil
 		}
-		return q.Algorithm == "rsa-sha256" && rsa.VerifyPKCS1v15(k, crypto.SHA256, sum256[:], q.Signature) == nil, nil
 	case *ecdsa.PublicKey:
-		return q.Algorithm == "ecdsa-sha256" && ecdsa.VerifyASN1(k, sum256[:], q.Signature), nil
+		verdict.OK = q.Algorithm == "ecdsa-sha256" && ecdsa.VerifyASN1(k, sum256[:], q.Signature)
 	case ed25519.PublicKey:
-		return q.Algorithm == "ed25519" && ed25519.Verify(k, q.Message, q.Signature), nil
+		verdict.OK = q.Algorithm == "ed25519" && ed25519.Verify(k, q.Message, q.Signature)
+	default:
+		return nil, failure(contract.HostInvalid, "a key of this kind is not supported")
 	}
-	return false, failure(contract.HostInvalid, "a key of this kind is not supported")
+	return verdict, nil
 }
 
-func publicKey(text string) (any, error) {
-	block, _ := pem.Decode([]byte(text))
-	if block == nil {
-		return nil, jwt.ErrInvalidKeyType
+// publicKey reads a PEM that is one block and nothing else.
+func publicKey(text string) (any, *contract.Certificate, error) {
+	block, rest := pem.Decode([]byte(text))
+	if block == nil || strings.TrimSpace(string(rest)) != "" || !strings.HasPrefix(strings.TrimSpace(text), "-----BEGIN "+block.Type) {
+		return nil, nil, jwt.ErrInvalidKeyType
 	}
-	if block.Type == "CERTIFICATE" {
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		return certificate.PublicKey, nil
+	if block.Type != "CERTIFICATE" {
+		key, err := x509.ParsePKIXPublicKey(block.Bytes)
+		return key, nil, err
 	}
-	return x509.ParsePKIXPublicKey(block.Bytes)
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, nil, err
+	}
+	about := &contract.Certificate{NotBefore: c.NotBefore, NotAfter: c.NotAfter, KeyAlgorithm: strings.ToLower(c.PublicKeyAlgorithm.String())}
+	for _, name := range c.DNSNames {
+		about.DNSNames = append(about.DNSNames, strings.ToLower(name))
+	}
+	switch k := c.PublicKey.(type) {
+	case *rsa.PublicKey:
+		about.KeyBits = int64(k.N.BitLen())
+	case *ecdsa.PublicKey:
+		about.KeyBits = int64(k.Curve.Params().BitSize)
+	case ed25519.PublicKey:
+		about.KeyBits = int64(8 * len(k))
+	}
+	return c.PublicKey, about, nil
 }

@@ -19,6 +19,7 @@ type Host struct {
 	manifest *manifest.Manifest // nil allows everything
 	settings map[string]string
 	secrets  map[string]string
+	without  map[string]bool // credentials that the connection lacks
 	now      time.Time
 	body     []byte
 	export   contract.Export // "" outside an invocation
@@ -62,6 +63,7 @@ func New(m *manifest.Manifest, settings map[string]string) *Host {
 	}
 	if m != nil {
 		h.settings = m.WithDefaults(settings)
+		h.without = make(map[string]bool)
 		for name, s := range m.Secrets {
 			if s.Default == "" {
 				h.secrets[name] = madeUp(name)
@@ -82,6 +84,10 @@ func (h *Host) SetBody(body []byte) { h.body = slices.Clone(body) }
 
 // SetSecret gives a secret a value; an empty one takes it away.
 func (h *Host) SetSecret(name, value string) { h.secrets[name] = value }
+
+// TakeCredential takes a credential away from the connection, which has each that the
+// manifest names: a request that needs it fails with [contract.HostUnauthorised].
+func (h *Host) TakeCredential(name string) { h.without[name] = true }
 
 // Secret returns the value of a secret, for the platform's side of a test.
 func (h *Host) Secret(name string) string { return h.secrets[h.resolved(name)] }

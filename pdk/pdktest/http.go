@@ -66,7 +66,7 @@ func (h *Host) HTTPCachedGet(r contract.HTTPCachedGet) (*contract.HTTPResult, er
 	if err := h.enter(contract.HostHTTPCachedGet); err != nil {
 		return nil, err
 	}
-	return h.exchange(contract.HTTPRequest{Method: "GET", URL: r.URL})
+	return h.exchange(contract.HTTPRequest{Method: "GET", URL: r.URL}, true)
 }
 
 func (h *Host) callOut(function contract.HostFunction, r contract.HTTPRequest) (*contract.HTTPResult, error) {
@@ -76,16 +76,16 @@ func (h *Host) callOut(function contract.HostFunction, r contract.HTTPRequest) (
 	if !h.outward() {
 		return nil, h.refuse(contract.HostDenied, string(function)+": "+string(h.export)+" may not call out; ask for a command instead")
 	}
-	return h.exchange(r)
+	return h.exchange(r, false)
 }
 
-// exchange makes one request.
-func (h *Host) exchange(r contract.HTTPRequest) (*contract.HTTPResult, error) {
+// exchange makes one request; cached tells that it is for http_cached_get.
+func (h *Host) exchange(r contract.HTTPRequest, cached bool) (*contract.HTTPResult, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
 		return nil, h.refuse(contract.HostInvalid, fmt.Sprintf("%s %q: it is no absolute URL without user and fragment", r.Method, r.URL))
 	}
-	rules := h.covering(r.Method, u)
+	rules := h.covering(r.Method, u, cached)
 	if len(rules) == 0 {
 		return nil, h.refuse(contract.HostDenied, fmt.Sprintf("%s %s://%s%s: no egress rule of the manifest covers it", r.Method, u.Scheme, u.Host, u.EscapedPath()))
 	}

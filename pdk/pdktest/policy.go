@@ -15,14 +15,15 @@ import (
 // anyRule stands for the rule that covers everything, where there is no manifest.
 const anyRule = "*"
 
-// covering names the egress rules of the manifest that cover a request, sorted.
-func (h *Host) covering(method string, u *url.URL) []string {
+// covering names the egress rules of the manifest that cover a request, sorted: those for
+// http_cached_get, or those for everything else.
+func (h *Host) covering(method string, u *url.URL, cached bool) []string {
 	if h.manifest == nil {
 		return []string{anyRule}
 	}
 	var names []string
 	for name, rule := range h.manifest.Egress {
-		if slices.Contains(rule.Methods, method) && h.coversHost(rule, u) && coversPath(rule.Paths, u) {
+		if rule.Cached == cached && slices.Contains(rule.Methods, method) && h.coversHost(rule, u) && coversPath(rule.Paths, u) {
 			names = append(names, name)
 		}
 	}
@@ -37,6 +38,9 @@ func (h *Host) coversHost(rule manifest.EgressRule, u *url.URL) bool {
 	}
 	if rule.Setting != "" {
 		want = h.settings[rule.Setting]
+		if h.manifest.Settings[rule.Setting].Type == manifest.TypeList {
+			return u.Scheme == "https" && portOf(u) == "443" && slices.Contains(strings.Split(want, ","), u.Hostname())
+		}
 	}
 	base, err := url.Parse(want)
 	return err == nil && base.Hostname() != "" && u.Scheme == "https" && base.Scheme == "https" &&
@@ -106,19 +110,34 @@ func (h *Host) checkFilled(where string, found [][]string, rules []string) error
 			return h.refuse(contract.HostDenied, where+mark+" stands twice; text from outside may not spell it, see pdk.Inert")
 		}
 		seen[mark] = true
-		if kind == "credential" || h.manifest == nil {
+		if h.manifest == nil {
 			continue
 		}
-		declared, ok := h.manifest.Secrets[name]
-		if !ok {
-			return h.refuse(contract.HostDenied, where+mark+" names no secret of the manifest")
+		sendTo, known, there := h.declared(kind, name)
+		if !known {
+			return h.refuse(contract.HostDenied, where+mark+" names no "+kind+" of the manifest")
 		}
-		if !slices.ContainsFunc(rules, func(rule string) bool { return slices.Contains(declared.SendTo, rule) }) {
+		if !slices.ContainsFunc(rules, func(rule string) bool { return slices.Contains(sendTo, rule) }) {
 			return h.refuse(contract.HostDenied, where+mark+" may not be sent there: its send_to names none of "+strings.Join(rules, ", "))
 		}
-		if h.Secret(name) == "" {
-			return failure(contract.HostDenied, mark+" stands for a value that this connection does not have")
+		if !there {
+			code := contract.HostDenied
+			if kind == "credential" {
+				code = contract.HostUnauthorised
+			}
+			return failure(code, mark+" stands for a value that this connection does not have")
 		}
 	}
 	return nil
+}
+
+// declared says where a value may be sent, whether the manifest knows it, and whether the
+// connection has it.
+func (h *Host) declared(kind, name string) (sendTo []string, known, there bool) {
+	if kind == "secret" {
+		s, ok := h.manifest.Secrets[name]
+		return s.SendTo, ok, h.Secret(name) != ""
+	}
+	c, ok := h.manifest.Credentials[name]
+	return c.SendTo, ok, !h.without[name]
 }

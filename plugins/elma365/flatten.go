@@ -1,12 +1,10 @@
 package main
 
 import (
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // flat is a message in the platform's terms: one text and any number of files. outcomes
@@ -46,7 +44,7 @@ func (f *flat) add(index int, p *contract.Part) (contract.PartFate, string) {
 	f.addPictures(index, p)
 	text := p.Fallback
 	if text == "" {
-		text = describe(p)
+		text = plain.Describe(p)
 	}
 	if text == "" {
 		return contract.PartDropped, "The platform has nothing like it, and it has no fallback text."
@@ -117,115 +115,5 @@ func (f *flat) degraded() *contract.PartOutcome {
 	return nil
 }
 
-// describe writes a structured part as text, where it has no fallback of its own.
-func describe(p *contract.Part) string {
-	var b strings.Builder
-	switch {
-	case p.Choice != nil:
-		b.WriteString(p.Choice.Prompt)
-		describeOptions(&b, p.Choice.Options)
-	case p.Card != nil:
-		describeCard(&b, p.Card)
-	case p.Carousel != nil:
-		for i := range p.Carousel.Cards {
-			describeCard(&b, &p.Carousel.Cards[i])
-		}
-	case p.Location != nil:
-		describeLocation(&b, p.Location)
-	case p.Contact != nil:
-		b.WriteString("[Contact]")
-		for _, s := range []string{p.Contact.Name, p.Contact.Phone, p.Contact.Email} {
-			if s != "" {
-				b.WriteString(" " + s)
-			}
-		}
-	}
-	return strings.TrimSpace(b.String())
-}
-
-func describeCard(b *strings.Builder, c *contract.Card) {
-	b.WriteString("\n" + c.Title)
-	if c.Body != "" {
-		b.WriteString("\n" + c.Body)
-	}
-	describeOptions(b, c.Options)
-}
-
-func describeOptions(b *strings.Builder, options []contract.Option) {
-	for i, o := range options {
-		b.WriteString("\n" + strconv.Itoa(i+1) + ". " + o.Label)
-		for _, s := range []string{o.Description, o.URL} {
-			if s != "" {
-				b.WriteString(" – " + s)
-			}
-		}
-	}
-}
-
-func describeLocation(b *strings.Builder, l *contract.Location) {
-	latitude, longitude := degrees(l.LatitudeE7), degrees(l.LongitudeE7)
-	b.WriteString("[Location] " + latitude + "," + longitude)
-	for _, s := range []string{l.Name, l.Address} {
-		if s != "" {
-			b.WriteString(" " + s)
-		}
-	}
-	b.WriteString(" https://www.openstreetmap.org/?mlat=" + latitude + "&mlon=" + longitude)
-}
-
-// degrees writes an angle in 1e-7 degrees as a decimal number without trailing zeros.
-func degrees(e7 int64) string {
-	sign := ""
-	if e7 < 0 {
-		sign, e7 = "-", -e7
-	}
-	fraction := strconv.FormatInt(1e7+e7%1e7, 10)[1:]
-	fraction = strings.TrimRight(fraction, "0")
-	if fraction != "" {
-		fraction = "." + fraction
-	}
-	return sign + strconv.FormatInt(e7/1e7, 10) + fraction
-}
-
 // maxPieces bounds how many posts one message may become.
 const maxPieces = 32
-
-// split cuts a text into pieces of at most limit code points, after white space where
-// there is some in the last quarter. The pieces together are the text. There is at least
-// one; nil means that there would be more than maxPieces.
-func split(text string, limit int) []string {
-	pieces := make([]string, 0, 1)
-	for {
-		end := cut(text, limit)
-		pieces = append(pieces, text[:end])
-		text = text[end:]
-		if text == "" {
-			return pieces
-		}
-		if len(pieces) == maxPieces {
-			return nil
-		}
-	}
-}
-
-// cut returns how many bytes of text the first piece takes.
-func cut(text string, limit int) int {
-	if len(text) <= limit {
-		return len(text)
-	}
-	end, atSpace := 0, 0
-	for count := 0; count < limit; count++ {
-		r, size := utf8.DecodeRuneInString(text[end:])
-		if size == 0 {
-			return len(text)
-		}
-		end += size
-		if unicode.IsSpace(r) && count >= limit*3/4 {
-			atSpace = end
-		}
-	}
-	if atSpace > 0 && end < len(text) {
-		return atSpace
-	}
-	return end
-}

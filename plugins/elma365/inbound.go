@@ -9,6 +9,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // connect notes where to call back, once the URL passed the checks of the protocol's
@@ -126,8 +127,8 @@ func (d *delivery) findChat(target string) (contract.Conversation, bool, error) 
 
 // parts is what a message says: its text, in pieces if it is very long, then its files.
 func (d *delivery) parts(text string, files []payload.Object) []contract.Part {
-	if d.set.htmlToText() && hasTags(text) {
-		text = htmlText(text)
+	if d.set.htmlToText() && plain.HasTags(text) {
+		text = plain.HTML(text)
 	}
 	var parts []contract.Part
 	for text != "" {

@@ -2,7 +2,7 @@ package main
 
 import (
 	"os"
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -159,7 +159,7 @@ func TestOperatorsMessage(t *testing.T) {
 		{Kind: contract.MediaFile, Name: "evil.exe", SizeBytes: 1, Missing: elsewhere},
 		{Kind: contract.MediaFile, Name: "file", Missing: elsewhere},
 	}
-	if text := e.Message.Parts[0].Text.Plain; text != "On the way." || !slices.Equal(got, want) {
+	if text := e.Message.Parts[0].Text.Plain; text != "On the way." || !reflect.DeepEqual(got, want) {
 		t.Errorf("parts %q and\n got %+v\nwant %+v", text, got, want)
 	}
 }

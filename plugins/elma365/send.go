@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // SendMessage posts a customer's message. What was posted before a failure is not posted
@@ -57,7 +58,7 @@ func (l *link) compose(in *contract.SendMessageInput) (*sending, *contract.Failu
 	if f.text == "" && len(f.files) == 0 {
 		return nil, permanent("nothing_to_send", "No part of the message can be sent."), nil
 	}
-	texts := split(f.text, l.set.maxText())
+	texts := plain.Split(f.text, l.set.maxText(), maxPieces)
 	if texts == nil {
 		return nil, permanent("text_too_long", "The text would become more than "+strconv.Itoa(maxPieces)+" messages."), nil
 	}

@@ -35,15 +35,37 @@ func (m *Manifest) checkEgress(f *findings, field string, r EgressRule) {
 	}
 	checkList(f, field+".methods", r.Methods, methodProblem)
 	checkList(f, field+".paths", r.Paths, pathProblem)
+	if r.Cached && !slices.Equal(r.Methods, []string{"GET"}) {
+		f.add(field+".methods", strings.Join(r.Methods, ", "), "http_cached_get only gets", "write [GET], or leave cached out")
+	}
+	for i, rate := range r.Rates {
+		rate.check(f, fmt.Sprintf("%s.rates[%d]", field, i))
+	}
 }
+
+// check notes what is wrong with a rate.
+func (r Rate) check(f *findings, field string) {
+	if r.Per != ScopeConnection && r.Per != ScopeApp {
+		f.add(field+".per", string(r.Per), "it says not whose requests count together", `write "connection" or "app"`)
+	}
+	if r.RequestsPerSecond < 0 || r.RequestsPerSecond > maxRate || r.Concurrent < 0 || r.Concurrent > maxRate {
+		f.add(field, "", "a bound is out of bounds", fmt.Sprintf("use 0 to %d", maxRate))
+	}
+	if r.RequestsPerSecond == 0 && r.Concurrent == 0 {
+		f.add(field, "", "it bounds nothing", "give requests_per_second or concurrent")
+	}
+}
+
+// maxRate bounds what a rate may allow.
+const maxRate = 10_000
 
 func (m *Manifest) checkHostSetting(f *findings, field, name string) {
 	s, ok := m.Settings[name]
 	switch {
 	case !ok:
 		f.add(field+".setting", name, "there is no such setting", suggestion(name, slices.Sorted(maps.Keys(m.Settings))))
-	case s.Type != TypeURL:
-		f.add(field+".setting", name, fmt.Sprintf("that setting is of type %q", s.Type), "name a setting of type url")
+	case s.Type != TypeURL && s.Type != TypeList:
+		f.add(field+".setting", name, fmt.Sprintf("that setting is of type %q", s.Type), "name a setting of type url, or a list of host names")
 	}
 }
 

@@ -49,6 +49,8 @@ func (m *Manifest) check(f *findings) {
 	m.checkAbilities(f)
 	f.entries("egress", slices.Sorted(maps.Keys(m.Egress)), func(field, name string) { m.checkEgress(f, field, m.Egress[name]) })
 	f.entries("secrets", slices.Sorted(maps.Keys(m.Secrets)), func(field, name string) { m.checkSecret(f, field, name) })
+	f.entries("credentials", slices.Sorted(maps.Keys(m.Credentials)), func(field, name string) { m.checkCredential(f, field, name) })
+	f.entries("tokens", slices.Sorted(maps.Keys(m.Tokens)), func(field, name string) { m.checkTokens(f, field, name) })
 	f.entries("settings", slices.Sorted(maps.Keys(m.Settings)), func(field, name string) { m.Settings[name].check(f, field) })
 	if m.RepeatWindowSeconds < 0 || m.RepeatWindowSeconds > 86400 {
 		f.add("repeat_window_seconds", strconv.FormatInt(m.RepeatWindowSeconds, 10), "it is out of bounds", "use 0 to 86400")
@@ -115,23 +117,72 @@ func (m *Manifest) checkAbilities(f *findings) {
 func (m *Manifest) checkSecret(f *findings, field, name string) {
 	s := m.Secrets[name]
 	f.prose(field+".purpose", s.Purpose, maxSentence, true)
+	s.Scope.check(f, field+".scope")
 	if s.GenerateBytes != 0 && (s.GenerateBytes < 16 || s.GenerateBytes > 128) {
 		f.add(field+".generate_bytes", strconv.FormatInt(s.GenerateBytes, 10), "it is out of bounds", "use 16 to 128, or leave it out where the tenant brings the secret")
 	}
 	if s.GenerateBytes != 0 && s.Optional {
 		f.add(field+".optional", "true", "a secret that the host generates is always there", "remove optional or generate_bytes")
 	}
+	m.checkSendTo(f, field, s.SendTo)
+	m.checkStandIn(f, field, name)
+}
+
+// checkSendTo checks the rules toward which something may be filled in.
+func (m *Manifest) checkSendTo(f *findings, field string, sendTo []string) {
 	rules := slices.Sorted(maps.Keys(m.Egress))
-	for i, rule := range s.SendTo {
+	for i, rule := range sendTo {
 		at := fmt.Sprintf("%s.send_to[%d]", field, i)
 		switch {
 		case !slices.Contains(rules, rule):
 			f.add(at, rule, "there is no such rule in egress", suggestion(rule, rules))
-		case slices.Contains(s.SendTo[:i], rule):
+		case slices.Contains(sendTo[:i], rule):
 			f.add(at, rule, "it stands twice", "remove one")
 		}
 	}
-	m.checkStandIn(f, field, name)
+}
+
+// check notes a scope that there is not.
+func (s Scope) check(f *findings, field string) {
+	if s != "" && s != ScopeConnection && s != ScopeApp {
+		f.add(field, string(s), "there is no such scope", `write "connection" or "app"`)
+	}
+}
+
+// credentialNames lists what a token set holds.
+var credentialNames = []string{
+	contract.CredentialAccessToken, contract.CredentialAppAccessToken, contract.CredentialReceiveURL, contract.CredentialRefreshToken,
+}
+
+func (m *Manifest) checkCredential(f *findings, field, name string) {
+	if !slices.Contains(credentialNames, name) {
+		f.add(field, name, "there is no such credential", suggestion(name, credentialNames))
+	}
+	c := m.Credentials[name]
+	f.prose(field+".purpose", c.Purpose, maxSentence, true)
+	if len(c.SendTo) == 0 {
+		f.add(field+".send_to", "", "it is empty, so it is of no use", "name the egress rules that need it")
+	}
+	m.checkSendTo(f, field, c.SendTo)
+}
+
+// maxKeepAlive bounds a keep-alive: a year, in seconds.
+const maxKeepAlive = 366 * 24 * 3600
+
+func (m *Manifest) checkTokens(f *findings, field, name string) {
+	t := m.Tokens[name]
+	if name != string(ScopeConnection) && name != string(ScopeApp) {
+		f.add(field, name, "there are no such token sets", `write "connection" or "app"`)
+	}
+	if t.RefreshAheadPercent < 0 || t.RefreshAheadPercent > 90 {
+		f.add(field+".refresh_ahead_percent", strconv.FormatInt(t.RefreshAheadPercent, 10), "it is out of bounds", "use 1 to 90, or leave it out")
+	}
+	if t.KeepAliveSeconds < 0 || t.KeepAliveSeconds > maxKeepAlive || t.KeepAliveSeconds > 0 && t.KeepAliveSeconds < 60 {
+		f.add(field+".keep_alive_seconds", strconv.FormatInt(t.KeepAliveSeconds, 10), "it is out of bounds", "use 60 to 31622400, or leave it out")
+	}
+	if !slices.Contains(m.Abilities, contract.ExportRefreshCredentials) {
+		f.add(field, name, "the plugin cannot refresh_credentials", "add the ability, or remove this")
+	}
 }
 
 // checkStandIn checks the secret that stands in for another one: it goes wherever that

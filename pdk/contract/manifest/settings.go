@@ -25,6 +25,7 @@ func (s Setting) check(f *findings, field string) {
 		f.add(field+".type", string(s.Type), "there is no such type", suggestion(string(s.Type), settingTypes))
 		return
 	}
+	s.Scope.check(f, field+".scope")
 	f.prose(field+".title", s.Title, maxTitle, true)
 	f.prose(field+".help", s.Help, maxProse, false)
 	s.checkValues(f, field)

@@ -30,7 +30,7 @@ func All() []Document {
 		new(contract.KVListResult), new(contract.Done), new(contract.RouteKey), new(contract.SecretEqual),
 		new(contract.HMACVerify), new(contract.Verdict), new(contract.HMACSign), new(contract.HMACSignResult),
 		new(contract.JWTVerify), new(contract.JWTVerifyResult), new(contract.JWTSign), new(contract.JWTSignResult),
-		new(contract.SignatureVerify), new(contract.CredentialsPut), new(contract.MediaLink),
+		new(contract.SignatureVerify), new(contract.SignatureVerdict), new(contract.CredentialsPut), new(contract.MediaLink),
 		new(contract.MediaLinkResult), new(contract.MediaFetch), new(contract.MediaFetchResult), new(contract.MediaPut),
 		new(contract.LogLine),
 	}

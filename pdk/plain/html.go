@@ -1,4 +1,4 @@
-package main
+package plain
 
 import (
 	"strconv"
@@ -45,8 +45,8 @@ func readTag(s string) (tag, bool) {
 	return tag{name: name, attributes: attributes, closing: closing, length: end + 1}, known
 }
 
-// hasTags tells whether a text contains HTML.
-func hasTags(s string) bool {
+// HasTags tells whether a text contains HTML.
+func HasTags(s string) bool {
 	for {
 		start := strings.IndexByte(s, '<')
 		if start < 0 {
@@ -60,10 +60,10 @@ func hasTags(s string) bool {
 	}
 }
 
-// htmlText turns HTML into text, in one pass: elements become line breaks or nothing, a
+// HTML turns HTML into text, in one pass: elements become line breaks or nothing, a
 // link is followed by its target in brackets, entities become characters. The result is
 // never longer than the input.
-func htmlText(s string) string {
+func HTML(s string) string {
 	var out strings.Builder
 	var target string
 	for s != "" {
