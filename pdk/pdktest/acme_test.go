@@ -25,11 +25,21 @@ func (c acme) Route(h pdk.Host, in *contract.RouteInput) (*contract.RouteOutput,
 	if err != nil {
 		return nil, err
 	}
+	refused := &contract.RouteOutput{Rejected: &contract.Rejection{Code: "malformed"}, Response: contract.Response{Status: 400}}
 	doc, err := payload.Parse(body, payload.Limits{})
-	if err != nil || doc.String("account") == "" {
-		return &contract.RouteOutput{Rejected: &contract.Rejection{Code: "malformed"}, Response: contract.Response{Status: 400}}, nil
+	switch {
+	case c.flaw == "routes nothing":
+		return refused, nil
+	case c.flaw == "answers whatever comes" && err != nil:
+		return &contract.RouteOutput{Answered: true, Response: contract.Response{Status: 200}}, h.KVPut(contract.KVPut{Key: "seen", Value: "x"})
+	case err != nil || doc.String("account") == "":
+		return refused, nil
+	case c.flaw == "routes the forged" || doc.String("token") != "forged":
+		return &contract.RouteOutput{Key: doc.String("account")}, nil
+	case c.flaw == "answers the forged":
+		return &contract.RouteOutput{Answered: true, Response: contract.Response{Status: 204}}, nil
 	}
-	return &contract.RouteOutput{Key: doc.String("account")}, nil
+	return refused, nil
 }
 
 func reject(status int64, code string) (*contract.ReceiveOutput, error) {
@@ -178,6 +188,7 @@ func acmeCase(c pdk.Connector) pdktest.Case {
 			{Name: "a message", Body: genuine},
 			{Name: "a stranger's message", Forged: true, Body: `{"token":"guess","chat":"c1","data":{"text":"hello"}}`},
 			{Name: "a message for the app", Routed: true, Body: `{"account":"a1"}`},
+			{Name: "a forged message for the app", Routed: true, Forged: true, Body: `{"account":"a1","token":"forged"}`},
 		},
 		Commands: []pdktest.Command{
 			{Name: "a text", Input: &contract.SendMessageInput{Message: message}},

@@ -60,6 +60,8 @@ func (s *suite) genuine() {
 			s.fail(d.Name, "it was rejected as "+out.Rejected.Code+": "+out.Rejected.Reason)
 		case out != nil && out.Response.Status >= 400:
 			s.fail(d.Name, fmt.Sprintf("the platform was answered %d", out.Response.Status))
+		default:
+			s.mustRoute(d.Name, o)
 		}
 		if h.Commit(); o.err == nil && !o.panics { // platforms redeliver
 			s.deliver(d.Name+", delivered again", h, d, filled(h, d.Body))
@@ -76,11 +78,28 @@ func (s *suite) forged() {
 	}
 }
 
+// mustRoute notes if route did not believe a genuine delivery.
+func (s *suite) mustRoute(sample string, o *outcome) {
+	out, ok := o.output.(*contract.RouteOutput)
+	switch {
+	case !ok:
+	case out.Rejected != nil:
+		s.fail(sample, "it was rejected as "+out.Rejected.Code+": "+out.Rejected.Reason)
+	case out.Key == "" && !out.Answered:
+		s.fail(sample, "route found no connection for it, and did not answer it")
+	}
+}
+
 // mustReject notes if a delivery was not rejected.
 func (s *suite) mustReject(sample string, o *outcome) {
 	if out, ok := o.output.(*contract.RouteOutput); ok && o.err == nil {
-		if out.Rejected == nil && out.Key != "" {
+		switch {
+		case out.Rejected == nil && out.Key != "":
 			s.fail(sample, "route found a connection for it")
+		case out.Rejected == nil && out.Answered && out.Response.Status < 400:
+			s.fail(sample, fmt.Sprintf("route answered it %d", out.Response.Status))
+		case out.Rejected != nil && (out.Response.Status < 400 || out.Response.Status > 499):
+			s.fail(sample, fmt.Sprintf("it was rejected with status %d; a rejection has 400 to 499", out.Response.Status))
 		}
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
 )
 
 // outcome is what came of one invocation.
@@ -40,6 +41,13 @@ func (o *outcome) effects() string {
 		note(len(out.Events), "events")
 		note(len(out.Commands), "commands")
 	}
+	if out, ok := o.output.(*contract.RouteOutput); ok {
+		if !out.Answered {
+			return "" // nothing of it takes effect
+		}
+		note(len(out.Events), "events")
+		note(len(out.Commands), "commands")
+	}
 	if out := o.receive(); out == nil || out.Rejected == nil {
 		note(len(o.host.pending.writes)+len(o.host.pending.deletes), "key-value writes")
 		note(len(o.host.pending.routes), "routes")
@@ -64,8 +72,27 @@ func (s *suite) world(prepare func(*Host)) *Host {
 func (s *suite) connection() contract.Connection {
 	return contract.Connection{
 		ID: "con_pdktest", Workspace: "wsp_pdktest", Name: "pdktest",
-		State: contract.StateConnected, Settings: s.manifest.WithDefaults(s.Settings),
+		State: contract.StateConnected, Settings: s.settings(manifest.ScopeConnection), App: s.ownApp(),
 	}
+}
+
+// ownApp is the app of the connection that samples run for; nil if the plugin has no apps.
+func (s *suite) ownApp() *contract.App {
+	if !s.manifest.HasApps() {
+		return nil
+	}
+	return &contract.App{ID: "app_pdktest", Settings: s.settings(manifest.ScopeApp)}
+}
+
+// app is the app as samples in app scope see it.
+func (s *suite) app() contract.Connection {
+	return contract.Connection{ID: "app_pdktest", Workspace: "wsp_host", Name: "pdktest", State: contract.StateConnected,
+		Settings: s.settings(manifest.ScopeApp), IsApp: true}
+}
+
+// settings are those of one scope, defaults filled in.
+func (s *suite) settings(scope manifest.Scope) map[string]string {
+	return s.manifest.In(scope).WithDefaults(s.Settings)
 }
 
 // filled puts the values of secrets into a sample's body.
@@ -116,9 +143,9 @@ func (s *suite) deliveryInput(h *Host, d Delivery) []byte {
 		Headers: d.Headers, BodyBytes: int64(len(d.Body)),
 	}
 	if d.Routed {
-		return contract.Marshal(&contract.RouteInput{Delivery: delivery, Settings: h.settings})
+		return contract.Marshal(&contract.RouteInput{Delivery: delivery, Settings: s.settings(manifest.ScopeApp), App: "app_pdktest"})
 	}
-	return contract.Marshal(&contract.ReceiveInput{Delivery: delivery, Connection: s.connection()})
+	return contract.Marshal(&contract.ReceiveInput{Delivery: delivery, Connection: s.connection(), Routed: d.From})
 }
 
 // commandInput returns a sample's input with what every command has.
@@ -128,7 +155,9 @@ func (s *suite) commandInput(c Command) (contract.Export, []byte) {
 	if info.ID == "" {
 		*info = contract.CommandInfo{ID: "cmd_pdktest", Attempt: 1, CreatedAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	}
-	if connection.ID == "" {
+	if connection.ID == "" && c.App {
+		*connection = s.app()
+	} else if connection.ID == "" {
 		*connection = s.connection()
 	}
 	input := contract.Marshal(c.Input)

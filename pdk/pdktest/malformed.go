@@ -19,7 +19,10 @@ func (s *suite) malformed() {
 	for _, d := range s.Deliveries {
 		h := s.world(d.Prepare)
 		body := filled(h, d.Body)
-		if d.Forged || d.Routed || !isObject(body) {
+		if d.From != nil && !d.Forged {
+			s.brokenPayloads(d)
+		}
+		if d.Forged || d.From != nil || !isObject(body) {
 			continue
 		}
 		for _, m := range brokenBodies(body) {
@@ -27,6 +30,20 @@ func (s *suite) malformed() {
 		}
 		for _, m := range s.mistyped(d, body) {
 			s.deliverMutant(d, m)
+		}
+	}
+}
+
+// brokenPayloads hands receive payloads that route never made. A plugin may fail over them,
+// and must not fall.
+func (s *suite) brokenPayloads(d Delivery) {
+	for _, m := range brokenBodies(d.From.Payload) {
+		broken := d
+		broken.From = &contract.Routed{Key: d.From.Key, Payload: m.body}
+		h := s.world(d.Prepare)
+		o := s.deliver(d.Name+", with a payload that is "+m.name, h, broken, filled(h, d.Body))
+		if o.err != nil && o.effects() != "" {
+			s.fail(d.Name, "with a payload that is "+m.name+" it failed, and had effects: "+o.effects())
 		}
 	}
 }
@@ -43,6 +60,10 @@ func (s *suite) deliverMutant(d Delivery, m mutant) {
 	case o.panics:
 	case o.err != nil:
 		s.fail(sample, fmt.Sprintf("it failed, so the host would keep the delivery and try again: %v; set Rejected instead", o.err))
+	case out == nil: // route has no effects but those of an answer
+		if effects := o.effects(); effects != "" {
+			s.fail(sample, "it was answered, and had effects: "+effects)
+		}
 	case out.Rejected != nil:
 		s.rejectedWell(sample, out)
 	case o.effects() != "":

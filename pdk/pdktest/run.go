@@ -37,6 +37,9 @@ type Delivery struct {
 	Name string
 	// Routed tells that it is a sample for the export route instead of receive.
 	Routed bool
+	// From is what receive is told of a delivery that route believed; nil for one that came to
+	// the connection's own address.
+	From *contract.Routed
 	// Method is the request method; empty means POST.
 	Method string
 	// Path and Query are as in [contract.Delivery].
@@ -57,6 +60,8 @@ type Command struct {
 	Name string
 	// Input is the input; Command and Connection are filled in where they are empty.
 	Input contract.Appendable
+	// App runs it in app scope.
+	App bool
 	// Prepare readies the host after [Case.Prepare]; it may be nil.
 	Prepare func(h *Host)
 }

@@ -36,6 +36,10 @@ func TestTheSuiteFindsFlaws(t *testing.T) {
 		{"takes every answer for success", "nothing is sent if the platform refuses", "says that the message was sent"},
 		{"says nothing", "commands give valid answers", "neither Sent nor Failure"},
 		{"fails as a command", "commands give valid answers", "not today"},
+		{"routes nothing", "genuine deliveries are accepted", "it was rejected as malformed"},
+		{"routes the forged", "forged deliveries are rejected", "route found a connection for it"},
+		{"answers the forged", "forged deliveries are rejected", "route answered it 204"},
+		{"answers whatever comes", "malformed bodies have no effect", "it was answered, and had effects: 1 key-value writes"},
 		{"ignores errors", "failing host calls are survived", "panicked"},
 	} {
 		t.Run(tt.flaw, func(t *testing.T) { mustFind(t, acmeCase(acme{tt.flaw}), tt.check, tt.why) })
