@@ -320,7 +320,8 @@ func targetProblems(targets []string) (problems []domain.Problem) {
 const maxOverlap = 30 * 24 * time.Hour
 
 // RotateSecret gives a secret a new value; an empty one is generated. What was valid
-// stays accepted for overlap, 0 to 30 days.
+// stays accepted for overlap, 0 to 30 days. The plugin is asked to set the connection up anew,
+// since its platform may have to be told.
 func (s *Service) RotateSecret(ctx context.Context, by domain.Actor, ws contract.WorkspaceID, id contract.ConnectionID, name, value string, overlap time.Duration) error {
 	c, err := s.connection(ctx, ws, id)
 	if err != nil {
@@ -334,7 +335,17 @@ func (s *Service) RotateSecret(ctx context.Context, by domain.Actor, ws contract
 		return fmt.Errorf("rotate secret: %w", err)
 	}
 	s.audit(ctx, by, "secret.rotated", ws, id, name, "overlap "+overlap.String())
-	return nil
+	return s.setUpAnew(ctx, by, c)
+}
+
+// setUpAnew has the plugin tell its platform what changed, if the plugin runs.
+func (s *Service) setUpAnew(ctx context.Context, by domain.Actor, c domain.Connection) error {
+	version, release, err := s.opts.Plugins.Acquire(c.Plugin)
+	if err != nil {
+		return nil // the secret is rotated; the platform learns of it with the next setup
+	}
+	defer release()
+	return s.setUp(ctx, by, version, c)
 }
 
 func (s *Service) fresh(ctx context.Context, c domain.Connection, name, value string, overlap time.Duration) (secret.Text, error) {
