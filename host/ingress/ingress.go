@@ -64,6 +64,8 @@ type Options struct {
 	Links Links
 	Media Media
 	Files Files
+	// OAuth serves the pages of a consent; without it there are none.
+	OAuth OAuth
 }
 
 // Server is the ingress. It is safe for concurrent use.
@@ -88,6 +90,9 @@ func New(opts Options) *Server {
 	app := s.gate.App()
 	app.All("/in/*", s.receive)
 	app.Get("/media/:handle", s.download)
+	if opts.OAuth != nil {
+		s.addOAuth()
+	}
 	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	return s
 }
@@ -102,6 +107,9 @@ func (s *Server) Shutdown(ctx context.Context) error { return s.gate.Shutdown(ct
 // receive takes one delivery, or sheds it: before its body is read if it is clear by then
 // that there is no room, and at the latest before anything is done about it.
 func (s *Server) receive(c *fiber.Ctx) error {
+	if s.returns(&c.Request().Header, c.Request().URI().QueryString()) {
+		return s.visit(c, s.opts.OAuth.Callback)
+	}
 	r, err := parse(&c.Request().Header, c.Request().URI().PathOriginal(), c.Request().URI().QueryString())
 	if err != nil {
 		return err

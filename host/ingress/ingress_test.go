@@ -104,9 +104,19 @@ func openWith(t *testing.T, answer func(broker.Request) broker.Answer, media fak
 
 func openShedding(t *testing.T, shedding ingress.Shedding, answer func(broker.Request) broker.Answer, media fakeMedia) *world {
 	t.Helper()
+	return openOptions(t, ingress.Options{Shedding: shedding, Links: media, Media: media, Files: media}, answer)
+}
+
+func openFor(t *testing.T, visitors ingress.OAuth, answer func(broker.Request) broker.Answer) *world {
+	t.Helper()
+	return openOptions(t, ingress.Options{OAuth: visitors, Links: fakeMedia{}, Media: fakeMedia{}, Files: fakeMedia{}}, answer)
+}
+
+func openOptions(t *testing.T, o ingress.Options, answer func(broker.Request) broker.Answer) *world {
+	t.Helper()
 	w := &world{t: t, log: new(bytes.Buffer), broker: &fakeBroker{answer: answer, received: make(chan broker.Request, 10)}}
 	w.server = ingress.New(ingress.Options{
-		MaxBodyBytes: limit, Shedding: shedding, Broker: w.broker, Links: media, Media: media, Files: media,
+		MaxBodyBytes: limit, Shedding: o.Shedding, Broker: w.broker, Links: o.Links, Media: o.Media, Files: o.Files, OAuth: o.OAuth,
 		Gate: gate.Options{Now: time.Now, Metrics: noMetrics{}, NewID: func() string { return "req_1" },
 			Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))},
 	})

@@ -65,9 +65,15 @@ func headers(h *fasthttp.RequestHeader) ([]contract.Header, error) {
 			return nil, gate.NewProblem(http.StatusRequestHeaderFieldsTooLarge,
 				fmt.Sprintf("the request has more than %d header fields", maxHeaders))
 		}
-		fields = append(fields, contract.Header{
-			Name: textproto.CanonicalMIMEHeaderKey(text(name)), Value: strings.Trim(text(value), " \t"),
-		})
+		field := contract.Header{Name: textproto.CanonicalMIMEHeaderKey(text(name)), Value: strings.Trim(text(value), " \t")}
+		if field.Name == "Cookie" {
+			rest := withoutOurCookies(field.Value)
+			if rest == "" && field.Value != "" {
+				continue
+			}
+			field.Value = rest
+		}
+		fields = append(fields, field)
 	}
 	return fields, nil
 }
