@@ -3,7 +3,7 @@
 //
 // Nothing is allowed that no rule names. What a rule names is then dialled only if the
 // address, after DNS and right before connect, is a public one, or is a target that an
-// operator wrote down for this connection. Redirects are not followed (by [Client.Fetch]
+// operator wrote down for this connection. Redirects are not followed (by [Client.Download]
 // only after the same checks), no proxy is taken from the environment, nothing is
 // inflated without a limit, and every size and time is bounded.
 //
@@ -35,7 +35,7 @@ type Options struct {
 	CACertFile string
 	// DefaultTimeout limits an exchange that asks for no limit; 0 means 10 s.
 	DefaultTimeout time.Duration
-	// MaxTimeout limits every exchange; 0 means 60 s. Fetch and Upload have this limit.
+	// MaxTimeout limits every exchange; 0 means 60 s. Download and Upload have this limit.
 	MaxTimeout time.Duration
 	// MaxRequestBytes limits the body of a request, placeholders filled; 0 means 1 MiB.
 	MaxRequestBytes int64
@@ -44,6 +44,11 @@ type Options struct {
 	// Resolver looks host names up; nil means the system's resolver. Its answers are not
 	// trusted: each address is checked when it is dialled.
 	Resolver *net.Resolver
+	// Resolve has "host:port" dialled at "ip:port" without asking DNS. The address is checked
+	// as any other is; a certificate must still be the name's.
+	Resolve map[string]string
+	// Cached bounds what [Client.CachedGet] keeps.
+	Cached CacheOptions
 	// Now is the clock for Exchange.Took; nil means time.Now.
 	Now func() time.Time
 	// Observe is called after every exchange, on its goroutine; nil means nobody looks.
@@ -79,6 +84,8 @@ type Client struct {
 	options  Options
 	pool     *pool
 	breakers *breakers
+	rates    *rates
+	cache    *cache
 
 	closing context.Context // done once Close was called
 	close   context.CancelFunc
@@ -111,7 +118,8 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	closing, stop := context.WithCancel(context.Background())
-	return &Client{options: o, pool: connections, breakers: newBreakers(o), closing: closing, close: stop}, nil
+	return &Client{options: o, pool: connections, breakers: newBreakers(o), rates: newRates(), cache: newCache(o.Cached),
+		closing: closing, close: stop}, nil
 }
 
 func orDefault[T time.Duration | int64](value, otherwise T) T {
@@ -189,13 +197,14 @@ func (c *Client) answer(ctx context.Context, p domain.EgressPolicy, reveal secre
 		return nil, err
 	}
 	report.Rule, report.Host = plan.rule, plan.request.URL.Host
-	response, err := c.roundTrip(p, plan)
+	response, free, err := c.roundTrip(p, plan)
 	if err != nil {
 		return nil, err
 	}
+	defer free()
 	defer response.Body.Close()
 	report.Status = response.StatusCode
-	result, err := readAnswer(response, plan.redactor, c.options.MaxResponseBytes)
+	result, err := readAnswer(response, plan.redactor, d.limit(c.options.MaxResponseBytes))
 	if err != nil {
 		return nil, c.broken(ctx, err, false, plan.redactor)
 	}
@@ -214,10 +223,24 @@ func (c *Client) timeout(millis int64) (time.Duration, error) {
 	return time.Duration(millis) * time.Millisecond, nil
 }
 
-// roundTrip sends one planned request. A fault is certain if no connection was had, so
+// roundTrip sends one planned request as soon as the rates of its rules let it. free is to
+// be called when the answer was read.
+func (c *Client) roundTrip(p domain.EgressPolicy, plan *plan) (response *http.Response, free func(), err error) {
+	free, err = c.rates.take(plan.request.Context(), p, plan.rules)
+	if err != nil {
+		return nil, nil, err
+	}
+	if response, err = c.transmit(p, plan); err != nil {
+		free()
+		return nil, nil, err
+	}
+	return response, free, nil
+}
+
+// transmit sends one planned request. A fault is certain if no connection was had, so
 // that not one byte of the request can have left. A destination that is left alone is not
 // asked.
-func (c *Client) roundTrip(p domain.EgressPolicy, plan *plan) (*http.Response, error) {
+func (c *Client) transmit(p domain.EgressPolicy, plan *plan) (*http.Response, error) {
 	var connected atomic.Bool
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
 	ctx := httptrace.WithClientTrace(plan.request.Context(), trace)

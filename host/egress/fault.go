@@ -10,7 +10,7 @@ import (
 // secret, nor the URL with placeholders filled. The cause is for the operator.
 type Fault struct {
 	*contract.HostError
-	// Status is the platform's answer that [Client.Fetch] could not use; 0 if there is none.
+	// Status is the platform's answer that [Client.Download] could not use; 0 if there is none.
 	Status int
 	cause  error
 }

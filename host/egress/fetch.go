@@ -20,23 +20,7 @@ import (
 const maxRedirects = 5
 
 // Fetched describes a download.
-type Fetched struct {
-	// SizeBytes is how much was written.
-	SizeBytes int64
-	// ContentType is the platform's claim; look at the bytes instead.
-	ContentType string
-	// Name is a file name without a path, from Content-Disposition or else the URL; may be
-	// empty.
-	Name string
-}
-
-// Fetch does as [Client.Download], without placeholders, and returns the platform's claim
-// of the content type.
-func (c *Client) Fetch(ctx context.Context, p domain.EgressPolicy, url string, headers []contract.Header,
-	maxBytes int64, w io.Writer) (contentType string, err error) {
-	got, err := c.Download(ctx, p, nil, url, headers, maxBytes, w)
-	return got.ContentType, err
-}
+type Fetched = domain.Fetched
 
 // Download fetches a URL to w, at most maxBytes. It follows up to 5 redirects, each only
 // if the policy allows a GET of where it leads, and sends the header fields on only to the
@@ -69,17 +53,19 @@ func (c *Client) download(ctx context.Context, p domain.EgressPolicy, reveal sec
 			return Fetched{}, err
 		}
 		report.Rule, report.Host = plan.rule, plan.request.URL.Host
-		response, err := c.roundTrip(p, plan)
+		response, free, err := c.roundTrip(p, plan)
 		if err != nil {
 			return Fetched{}, err
 		}
 		report.Status = response.StatusCode
 		next := redirectTarget(response)
 		if next == nil {
+			defer free()
 			defer response.Body.Close()
 			return c.save(ctx, response, plan, maxBytes, w)
 		}
 		_ = response.Body.Close()
+		free()
 		if d, err = follow(d, plan.request.URL, next); err != nil {
 			return Fetched{}, err
 		}
@@ -166,11 +152,14 @@ func (s *sink) Write(p []byte) (n int, err error) {
 }
 
 // refusedBy turns a platform's status into a fault: what may pass by itself is
-// HostUnreachable, the rest HostNotFound.
+// HostUnreachable, a token that is not taken HostUnauthorised, the rest HostNotFound.
 func refusedBy(status int) *Fault {
 	code := contract.HostNotFound
-	if status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout {
+	switch {
+	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
 		code = contract.HostUnreachable
+	case status == http.StatusUnauthorized:
+		code = contract.HostUnauthorised
 	}
 	fault := failed(code, nil, "the platform answered %d", status)
 	fault.Status = status

@@ -61,6 +61,7 @@ func TestFetchFaults(t *testing.T) {
 	}{
 		{"not found", contract.HostNotFound, 404, status(404)},
 		{"forbidden", contract.HostNotFound, 403, status(403)},
+		{"a token that is not taken", contract.HostUnauthorised, 401, status(401)},
 		{"no content", contract.HostNotFound, 204, status(204)},
 		{"a redirect to nowhere", contract.HostNotFound, 302, status(302)},
 		{"busy", contract.HostUnreachable, 429, status(429)},
@@ -103,7 +104,7 @@ func TestFetchTellsAFullDiskFromABrokenConnection(t *testing.T) {
 	p := newPlatform(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "bytes") })
 	c := newClient(t, p, Options{})
 	if fault := download(t, c, p, 5, fullDisk{}); fault == nil || fault.Code != contract.HostUnavailable || !errors.Is(fault, io.ErrShortWrite) {
-		t.Errorf("Fetch = %v, want HostUnavailable with the cause", fault)
+		t.Errorf("Download = %v, want HostUnavailable with the cause", fault)
 	}
 }
 
@@ -167,12 +168,12 @@ func TestDownloadRefusesRedirectsOutOfTheRules(t *testing.T) {
 	}
 }
 
-func TestFetchIsDeniedWithoutARule(t *testing.T) {
+func TestADownloadIsDeniedWithoutARule(t *testing.T) {
 	p := newPlatform(t, nil)
 	c := newClient(t, p, Options{})
 	policy := p.policy()
 	policy.Rules[0].Methods = []string{"POST"}
-	_, err := c.Fetch(context.Background(), policy, p.URL, nil, 5, io.Discard)
+	_, err := c.Download(context.Background(), policy, nil, p.URL, nil, 5, io.Discard)
 	if contract.HostErrorCode(err) != contract.HostDenied || !strings.Contains(err.Error(), "no rule") || p.reached() != 0 {
 		t.Errorf("Fetch = %v, %d requests, want HostDenied and none", err, p.reached())
 	}

@@ -53,7 +53,11 @@ func (f *filler) value(kind, name string) (string, error) {
 		return "", denied("%s may not be sent to this destination", mark)
 	}
 	text, err := f.reveal(f.ctx, name)
+	refusal := (*contract.HostError)(nil)
 	switch {
+	case errors.As(err, &refusal): // its owner says why it is not to be had
+		own := *refusal
+		return "", &Fault{HostError: &own}
 	case errors.Is(err, domain.ErrNotFound), err == nil && text.IsZero():
 		return "", denied("%s stands for a value that this connection does not have", mark)
 	case err != nil:

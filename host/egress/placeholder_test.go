@@ -3,6 +3,8 @@ package egress
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/url"
 	"strings"
 	"testing"
@@ -117,5 +119,23 @@ func TestSecretsOfEveryMatchingRuleMayBeFilled(t *testing.T) {
 	got, err := f.text("{{secret:a}}{{secret:b}}", url.QueryEscape)
 	if err != nil || got != "12" {
 		t.Errorf("text = %q, %v, want 12", got, err)
+	}
+}
+
+func TestWhoRevealsAValueMaySayWhyItIsNotToBeHad(t *testing.T) {
+	p := newPlatform(t, nil)
+	c := newClient(t, p, Options{})
+	held := &contract.HostError{Code: contract.HostUnavailable, Message: "the token is being renewed", Certain: true, RetryAfterMillis: 1000}
+	reveal := func(context.Context, string) (secret.Text, error) { return secret.Text{}, fmt.Errorf("lend: %w", held) }
+	r := contract.HTTPRequest{Method: "GET", URL: p.URL, Headers: []contract.Header{{Name: "Authorization", Value: "Bearer {{credential:access_token}}"}}}
+	if got := c.Send(context.Background(), p.policy(), reveal, r); got.Error == nil || *got.Error != *held {
+		t.Errorf("Send = %+v, want the very error", got.Error)
+	}
+	_, err := c.Download(context.Background(), p.policy(), reveal, p.URL, r.Headers, 10, io.Discard)
+	if got := (*contract.HostError)(nil); !errors.As(err, &got) || got.Code != held.Code || !got.Certain || got.RetryAfterMillis != 1000 {
+		t.Errorf("Download = %v, want the very error", err)
+	}
+	if p.reached() != 0 {
+		t.Error("a request went out")
 	}
 }

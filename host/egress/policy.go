@@ -11,15 +11,16 @@ import (
 	"github.com/seed75a60ee1/patchbay/host/domain"
 )
 
-// matching returns every rule that allows a request to a URL that ParseURL made.
-func matching(p domain.EgressPolicy, method string, u *url.URL) []domain.EgressRule {
+// matching returns every rule that allows a request to a URL that ParseURL made: those for
+// cached GETs, or those for everything else.
+func matching(p domain.EgressPolicy, method string, u *url.URL, cached bool) []domain.EgressRule {
 	segments, err := pathSegments(u.EscapedPath())
 	if err != nil {
 		return nil
 	}
 	var rules []domain.EgressRule
 	for _, r := range p.Rules {
-		if covers(r, u) && slices.Contains(r.Methods, method) && coversPath(r.Paths, segments) {
+		if r.Cached == cached && covers(r, u) && slices.Contains(r.Methods, method) && coversPath(r.Paths, segments) {
 			rules = append(rules, r)
 		}
 	}

@@ -84,7 +84,7 @@ func firstMatch(p domain.EgressPolicy, method string, u *url.URL) (domain.Egress
 	if err != nil {
 		return domain.EgressRule{}, false
 	}
-	if rules := matching(p, method, target); len(rules) > 0 {
+	if rules := matching(p, method, target, false); len(rules) > 0 {
 		return rules[0], true
 	}
 	return domain.EgressRule{}, false

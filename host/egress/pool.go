@@ -1,6 +1,8 @@
 package egress
 
 import (
+	"cmp"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -27,6 +29,7 @@ const (
 // allowed is thus never reused for a policy with another.
 type pool struct {
 	resolver *net.Resolver
+	resolve  map[string]string
 	tls      *tls.Config
 
 	mu         sync.Mutex
@@ -39,8 +42,14 @@ func newPool(o Options) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
+	for name, address := range o.Resolve {
+		if _, err := netip.ParseAddrPort(address); err != nil {
+			return nil, fmt.Errorf("resolve %q to %q: that is not IP:PORT, such as 127.0.0.1:8443", name, address)
+		}
+	}
 	return &pool{
 		resolver:   o.Resolver,
+		resolve:    o.Resolve,
 		tls:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		transports: map[string]*http.Transport{},
 	}, nil
@@ -97,8 +106,11 @@ func (p *pool) newTransport(privateTargets []netip.AddrPort) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: p.resolver, Control: newGuard(privateTargets).control}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, cmp.Or(p.resolve[address], address))
+	}
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext:            dial,
 		TLSClientConfig:        p.tls.Clone(),
 		TLSHandshakeTimeout:    dialTimeout,
 		DisableCompression:     true,

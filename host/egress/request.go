@@ -23,6 +23,18 @@ type draft struct {
 	body        string
 	// content is sent instead of body if not nil.
 	content *content
+	// cached tells that it is for what the host keeps, and maxAnswer then bounds the answer's
+	// body, in bytes.
+	cached    bool
+	maxAnswer int64
+}
+
+// limit is how much of the answer's body is read, in bytes.
+func (d draft) limit(most int64) int64 {
+	if d.maxAnswer > 0 {
+		return d.maxAnswer
+	}
+	return most
 }
 
 // content is a body that is streamed.
@@ -34,8 +46,10 @@ type content struct {
 
 // plan is a request that is allowed and complete.
 type plan struct {
-	request  *http.Request
+	request *http.Request
+	// rule is the name of the first of rules, which all allow the request.
 	rule     string
+	rules    []domain.EgressRule
 	redactor *redactor
 }
 
@@ -52,7 +66,7 @@ func (c *Client) plan(ctx context.Context, p domain.EgressPolicy, reveal secret.
 	if err != nil {
 		return nil, invalid(err)
 	}
-	rules := matching(p, d.method, target)
+	rules := matching(p, d.method, target, d.cached)
 	if len(rules) == 0 {
 		return nil, denied("no rule allows %s %s://%s%.200s", d.method, target.Scheme, target.Host, target.EscapedPath())
 	}
@@ -64,7 +78,7 @@ func (c *Client) plan(ctx context.Context, p domain.EgressPolicy, reveal secret.
 	if err := c.complete(request, fill, d); err != nil {
 		return nil, err
 	}
-	return &plan{request: request, rule: rules[0].Name, redactor: newRedactor(fill.filled)}, nil
+	return &plan{request: request, rule: rules[0].Name, rules: rules, redactor: newRedactor(fill.filled)}, nil
 }
 
 // complete sets header and body of a request from a draft.

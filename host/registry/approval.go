@@ -14,9 +14,10 @@ import (
 // Approval is what a reviewer grants. All grants whatever the manifest asks for; the
 // lists then must be empty, but Hosts may still narrow.
 type Approval struct {
-	All           bool
-	Egress        []string
-	Hosts         map[string][]string
+	All    bool
+	Egress []string
+	Hosts  map[string][]string
+	// Secrets names secrets, and credentials as "credential:NAME".
 	Secrets       []string
 	HostFunctions []string
 	Note          string
@@ -99,7 +100,7 @@ func (r *Registry) audit(ctx context.Context, actor, action, target, detail stri
 // the binary ask for.
 func grantOf(p domain.Plugin, a Approval) (domain.Grant, error) {
 	egress := slices.Sorted(maps.Keys(p.Manifest.Egress))
-	secrets := slices.Sorted(maps.Keys(p.Manifest.Secrets))
+	secrets := sendable(&p.Manifest)
 	if a.All {
 		if problems := withAll(a); len(problems) > 0 {
 			return domain.Grant{}, &domain.Invalid{Problems: problems}
@@ -118,6 +119,16 @@ func grantOf(p domain.Plugin, a Approval) (domain.Grant, error) {
 	}
 	return domain.Grant{Digest: p.Digest, Egress: a.Egress, Hosts: a.Hosts, Secrets: a.Secrets,
 		HostFunctions: a.HostFunctions, Note: a.Note}, nil
+}
+
+// sendable names what a manifest asks for by name: its secrets, and then its credentials as
+// "credential:NAME", which are granted as secrets are.
+func sendable(m *manifest.Manifest) []string {
+	names := slices.Sorted(maps.Keys(m.Secrets))
+	for _, name := range slices.Sorted(maps.Keys(m.Credentials)) {
+		names = append(names, "credential:"+name)
+	}
+	return names
 }
 
 func withAll(a Approval) (problems []domain.Problem) {

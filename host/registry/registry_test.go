@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,9 +39,10 @@ func plugin(t *testing.T, name, version string) []byte {
 	t.Helper()
 	m := manifest.Manifest{
 		Contract: contract.Version, Name: name, Version: version, Title: name, Vendor: manifest.Vendor{Name: "Test"},
-		Abilities: []contract.Export{contract.ExportReceive},
-		Egress:    map[string]manifest.EgressRule{"api": {Purpose: "Test.", Host: "api.acme.test", Methods: []string{"POST"}, Paths: []string{"/"}}},
-		Secrets:   map[string]manifest.Secret{"token": {Purpose: "Test.", SendTo: []string{"api"}}},
+		Abilities:   []contract.Export{contract.ExportReceive},
+		Egress:      map[string]manifest.EgressRule{"api": {Purpose: "Test.", Host: "api.acme.test", Methods: []string{"POST"}, Paths: []string{"/"}}},
+		Secrets:     map[string]manifest.Secret{"token": {Purpose: "Test.", SendTo: []string{"api"}}},
+		Credentials: map[string]manifest.Credential{"access_token": {Purpose: "Test.", SendTo: []string{"api"}}},
 	}
 	wasm, err := binary.AppendCustom([]byte(module), manifest.Section, m.Encode())
 	if err != nil {
@@ -235,7 +237,7 @@ func TestAutoApproveGrantsAllAndRunsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	if g := v.Grant; g == nil || len(g.Egress) != 1 || len(g.Secrets) != 1 || g.GrantedBy != "policy:auto-approve" {
+	if g := v.Grant; g == nil || len(g.Egress) != 1 || !slices.Equal(g.Secrets, []string{"token", "credential:access_token"}) || g.GrantedBy != "policy:auto-approve" {
 		t.Errorf("the grant is %+v", g)
 	}
 }
@@ -390,6 +392,8 @@ func TestAnApprovalGrantsNoMoreThanWasAskedFor(t *testing.T) {
 	}{
 		{"an egress rule that is not there", registry.Approval{Egress: []string{"api", "other"}}, "egress[1]"},
 		{"a secret that is not there", registry.Approval{Secrets: []string{"password"}}, "secrets[0]"},
+		{"a credential that is not there", registry.Approval{Secrets: []string{"credential:access_token", "credential:refresh_token"}}, "secrets[1]"},
+		{"a credential without its mark", registry.Approval{Secrets: []string{"access_token"}}, "secrets[0]"},
 		{"a host function that is not imported", registry.Approval{HostFunctions: []string{"http_send"}}, "host_functions[0]"},
 		{"hosts for a rule that is not granted", registry.Approval{Hosts: map[string][]string{"api": {"api.acme.test"}}}, "hosts[0]"},
 		{"a host that is none", registry.Approval{All: true, Hosts: map[string][]string{"api": {"*"}}}, "hosts.api[0]"},

@@ -35,6 +35,7 @@ const (
 	AreaHostFunction Area = "host functions"
 	AreaEgress       Area = "egress"
 	AreaSecret       Area = "secrets"
+	AreaCredential   Area = "credentials"
 	AreaAbility      Area = "abilities"
 	AreaFinding      Area = "findings"
 	AreaSetting      Area = "settings"
@@ -51,7 +52,7 @@ const (
 // Areas lists them, those first that a grant is about.
 func Areas() []Area {
 	return []Area{
-		AreaIdentity, AreaHostFunction, AreaEgress, AreaSecret, AreaAbility, AreaFinding, AreaSetting, AreaExport,
+		AreaIdentity, AreaHostFunction, AreaEgress, AreaSecret, AreaCredential, AreaAbility, AreaFinding, AreaSetting, AreaExport,
 		AreaImport, AreaReach, AreaBounds, AreaPlace, AreaModule, AreaCode, AreaSection,
 	}
 }

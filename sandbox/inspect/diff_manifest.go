@@ -21,6 +21,7 @@ func (d *Diff) manifests(from, to *Report) {
 	d.sets(AreaAbility, names(before.Abilities), names(after.Abilities), true)
 	d.egress(before, after)
 	d.secrets(before, after)
+	d.credentials(before, after)
 	settings := func(m *manifest.Manifest) map[string]string {
 		texts := map[string]string{}
 		for name, s := range m.Settings {
@@ -50,20 +51,23 @@ func (d *Diff) egress(before, after *manifest.Manifest) {
 	for _, name := range sortedKeys(keys) {
 		o, was := before.Egress[name]
 		n, is := after.Egress[name]
-		d.add(AreaEgress, name, ruleText(o, was), ruleText(n, is), is && (!was || widensRule(o, n)))
+		more := is && (!was || widensRule(o, n) || before.Settings[o.Setting].Type != after.Settings[n.Setting].Type ||
+			!tenantDecides(o, before) && tenantDecides(n, after))
+		d.add(AreaEgress, name, ruleText(o, before, was), ruleText(n, after, is), more)
 	}
 }
 
-func ruleText(r manifest.EgressRule, there bool) string {
+func ruleText(r manifest.EgressRule, m *manifest.Manifest, there bool) string {
 	if !there {
 		return ""
 	}
-	return fmt.Sprintf("%s %s below %s", strings.Join(r.Methods, ", "), targetText(r), strings.Join(r.Paths, ", "))
+	return fmt.Sprintf("%s %s below %s", methodsText(r), targetText(r, m), strings.Join(r.Paths, ", "))
 }
 
-// widensRule tells whether a rule allows a request that it did not allow before.
+// widensRule tells whether a rule allows a request that it did not allow before. What is
+// for http_cached_get is for other callers than what is not.
 func widensRule(before, after manifest.EgressRule) bool {
-	if before.Host != after.Host || before.Setting != after.Setting || port(before) != port(after) {
+	if before.Cached != after.Cached || before.Host != after.Host || before.Setting != after.Setting || port(before) != port(after) {
 		return true
 	}
 	method := func(m string) bool { return !slices.Contains(before.Methods, m) }
@@ -100,6 +104,41 @@ func (d *Diff) secrets(before, after *manifest.Manifest) {
 	}
 }
 
+// credentials compares what of token sets is sent where, and how those are kept fresh.
+func (d *Diff) credentials(before, after *manifest.Manifest) {
+	keys := map[string]bool{}
+	for name := range before.Credentials {
+		keys[name] = true
+	}
+	for name := range after.Credentials {
+		keys[name] = true
+	}
+	text := func(c manifest.Credential, there bool) string {
+		if !there {
+			return ""
+		}
+		return "sent to " + strings.Join(c.SendTo, ", ")
+	}
+	for _, name := range sortedKeys(keys) {
+		o, was := before.Credentials[name]
+		n, is := after.Credentials[name]
+		d.add(AreaCredential, name, text(o, was), text(n, is), is && (!was || sentFurther(o.SendTo, n.SendTo)))
+	}
+	tokens := func(m *manifest.Manifest) map[string]string {
+		texts := map[string]string{}
+		for owner, t := range m.Tokens {
+			texts["tokens of the "+owner] = tokensText(t)
+		}
+		return texts
+	}
+	d.keyed(AreaCredential, tokens(before), tokens(after), never)
+}
+
+// sentFurther tells whether a value goes somewhere new.
+func sentFurther(before, after []string) bool {
+	return slices.ContainsFunc(after, func(rule string) bool { return !slices.Contains(before, rule) })
+}
+
 func secretText(s manifest.Secret, there bool) string {
 	if !there {
 		return ""
@@ -117,7 +156,7 @@ func secretText(s manifest.Secret, there bool) string {
 // widensSecret tells whether a secret goes somewhere new, or is now somebody else's.
 func widensSecret(before, after manifest.Secret) bool {
 	return before.GenerateBytes > 0 && after.GenerateBytes == 0 || after.Default != "" && before.Default != after.Default ||
-		slices.ContainsFunc(after.SendTo, func(rule string) bool { return !slices.Contains(before.SendTo, rule) })
+		owner(before) != owner(after) || sentFurther(before.SendTo, after.SendTo)
 }
 
 func settingText(s manifest.Setting) string {

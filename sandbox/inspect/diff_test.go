@@ -49,6 +49,14 @@ func TestANewVersionAsksForMoreOnlyIfAGrantWouldNotCoverIt(t *testing.T) {
 		}, nil, "key (secrets)"},
 		{"a secret that the tenant now brings", token(manifest.Secret{SendTo: []string{"api"}}), nil, "token (secrets)"},
 		{"a secret that is sent nowhere any more", token(manifest.Secret{GenerateBytes: 32}), nil, ""},
+		{"a secret that was the tenant's and is the operator's", token(manifest.Secret{GenerateBytes: 32, Scope: manifest.ScopeApp, SendTo: []string{"api"}}), nil, "token (secrets)"},
+		{"a rule that receive may use now", api(func(r *manifest.EgressRule) { r.Cached, r.Methods = true, []string{"GET"} }), nil, "api (egress)"},
+		{"a rate", api(func(r *manifest.EgressRule) {
+			r.Rates = []manifest.Rate{{Per: manifest.ScopeApp, RequestsPerSecond: 5}}
+		}), nil, ""},
+		{"a credential", func(d *manifest.Manifest) {
+			d.Credentials = map[string]manifest.Credential{"access_token": {Purpose: "p", SendTo: []string{"api"}}}
+		}, nil, "access_token (credentials)"},
 		{"an ability", func(d *manifest.Manifest) { d.Abilities = append(d.Abilities, contract.ExportRoute) }, nil, "route (abilities)"},
 		{"a setting", func(d *manifest.Manifest) {
 			d.Settings = map[string]manifest.Setting{"tone": {Type: manifest.TypeString, Title: "Tone"}}

@@ -66,6 +66,7 @@ var areaTitles = map[Area]string{
 	AreaHostFunction: "Host functions that it imports",
 	AreaEgress:       "Where it wants to send requests",
 	AreaSecret:       "Secrets that are used for it",
+	AreaCredential:   "Credentials that are used for it",
 	AreaAbility:      "Abilities",
 	AreaFinding:      "Findings",
 	AreaSetting:      "What a tenant can set",

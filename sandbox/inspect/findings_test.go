@@ -91,6 +91,19 @@ func TestEachFindingIsFoundWhereItBelongs(t *testing.T) {
 			m.Settings = map[string]manifest.Setting{"url": {Type: manifest.TypeURL, Title: "URL"}}
 			m.Secrets = map[string]manifest.Secret{"token": {Purpose: "p", SendTo: []string{"api"}}}
 		}, Medium, "token, by rule api"},
+		{"secret-to-tenant-host", sending("http_send"), func(m *manifest.Manifest) {
+			m.Egress = rule(func(r *manifest.EgressRule) { r.Host, r.Setting = "", "url" })
+			m.Settings = map[string]manifest.Setting{"url": {Type: manifest.TypeURL, Title: "URL"}}
+			m.Credentials = map[string]manifest.Credential{"access_token": {Purpose: "p", SendTo: []string{"api"}}}
+		}, Medium, "credential access_token, by rule api"},
+		{"secret-unused", plain(), func(m *manifest.Manifest) {
+			m.Egress = rule(nil)
+			m.Credentials = map[string]manifest.Credential{"access_token": {Purpose: "p", SendTo: []string{"api"}}}
+		}, Low, "credential access_token"},
+		{"capability-undeclared", sending("http_cached_get"), func(m *manifest.Manifest) { m.Egress = rule(nil) }, Medium, "http_cached_get"},
+		{"capability-undeclared", sending("http_send"), func(m *manifest.Manifest) {
+			m.Egress = rule(func(r *manifest.EgressRule) { r.Cached, r.Methods = true, []string{"GET"} })
+		}, Medium, "http_send"},
 		{"secret-unused", plain(), func(m *manifest.Manifest) {
 			m.Secrets = map[string]manifest.Secret{"token": {Purpose: "p"}}
 		}, Low, "token"},

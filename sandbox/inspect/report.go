@@ -92,7 +92,7 @@ type Capability struct {
 	Name CapabilityName `json:"name"`
 	// NeedsDeclaring is set if a manifest has words for it.
 	NeedsDeclaring bool `json:"needs_declaring"`
-	// Declared are names in the manifest: egress rules or secrets.
+	// Declared are names in the manifest: egress rules, secrets or credentials.
 	Declared []string `json:"declared"`
 	// Imported and Reachable are host functions.
 	Imported  []string `json:"imported"`

@@ -148,7 +148,7 @@ func (a *analysis) findEgress() {
 	for _, name := range slices.Sorted(maps.Keys(a.Manifest.Egress)) {
 		r := a.Manifest.Egress[name]
 		switch {
-		case r.Setting != "":
+		case tenantDecides(r, a.Manifest):
 			anywhere = append(anywhere, fmt.Sprintf("%s: whatever a tenant enters as %s", name, r.Setting))
 		case strings.Contains(r.Host, "*"):
 			anywhere = append(anywhere, fmt.Sprintf("%s: %s", name, r.Host))
@@ -189,15 +189,15 @@ func (a *analysis) findSecretUse() {
 		return
 	}
 	var open, unused, dead []string
+	for _, name := range slices.Sorted(maps.Keys(a.Manifest.Credentials)) {
+		open = append(open, a.openTo("credential "+name, a.Manifest.Credentials[name].SendTo)...)
+		if !a.imports(toNetwork...) {
+			dead = append(dead, "credential "+name)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.Manifest.Secrets)) {
 		s := a.Manifest.Secrets[name]
-		for _, rule := range s.SendTo {
-			if r := a.Manifest.Egress[rule]; r.Setting != "" {
-				open = append(open, fmt.Sprintf("%s, by rule %s, to whatever a tenant enters as %s", name, rule, r.Setting))
-			} else if strings.Contains(r.Host, "*") {
-				open = append(open, fmt.Sprintf("%s, by rule %s, to %s", name, rule, r.Host))
-			}
-		}
+		open = append(open, a.openTo(name, s.SendTo)...)
 		if len(s.SendTo) == 0 && !a.imports(toSecrets...) {
 			unused = append(unused, name)
 		}
@@ -215,6 +215,18 @@ func (a *analysis) findSecretUse() {
 			"The code imports no host function that could use it, so a grant of it is wider than needed.",
 			"Do not grant it, or ask the vendor to take it out.", unused...)
 	}
+}
+
+// openTo says by which of the rules a value goes to a host that a tenant names.
+func (a *analysis) openTo(what string, sendTo []string) (open []string) {
+	for _, rule := range sendTo {
+		if r := a.Manifest.Egress[rule]; tenantDecides(r, a.Manifest) {
+			open = append(open, fmt.Sprintf("%s, by rule %s, to whatever a tenant enters as %s", what, rule, r.Setting))
+		} else if strings.Contains(r.Host, "*") {
+			open = append(open, fmt.Sprintf("%s, by rule %s, to %s", what, rule, r.Host))
+		}
+	}
+	return open
 }
 
 func isAre(n int, word string) string {

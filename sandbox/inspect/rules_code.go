@@ -36,6 +36,11 @@ func capabilities(r *Report) []Capability {
 			if m != nil {
 				c.Declared = append(c.Declared, slices.Sorted(maps.Keys(m.Secrets))...)
 			}
+		case name == Credentials:
+			c.NeedsDeclaring = true
+			if m != nil {
+				c.Declared = append(c.Declared, slices.Sorted(maps.Keys(m.Credentials))...)
+			}
 		}
 		if len(c.Declared)+len(c.Imported) > 0 {
 			all = append(all, c)
@@ -55,7 +60,7 @@ func (a *analysis) findUndeclared() {
 		case !imp.Reachable:
 			unreachable = append(unreachable, imp.Name)
 			continue
-		case a.Manifest != nil && len(a.Manifest.Egress) == 0 && slices.Contains(toNetwork, imp.Name),
+		case a.Manifest != nil && slices.Contains(toNetwork, imp.Name) && !a.rulesFor(imp.Name),
 			a.Manifest != nil && len(a.Manifest.Secrets) == 0 && slices.Contains(toSecrets, imp.Name):
 			undeclared = append(undeclared, fmt.Sprintf("%s, by %s", imp.Name, strings.Join(imp.Path, " > ")))
 		}
@@ -82,6 +87,17 @@ func (a *analysis) findUndeclared() {
 			"Which export uses them cannot be told from the code: what this report says is an upper bound. Go compiles like that.",
 			"Judge by what is granted.", indirect...)
 	}
+}
+
+// rulesFor tells whether the manifest has an egress rule for a host function that leads out:
+// http_cached_get has rules of its own.
+func (a *analysis) rulesFor(function string) bool {
+	for _, r := range a.Manifest.Egress {
+		if r.Cached == (function == string(contract.HostHTTPCachedGet)) {
+			return true
+		}
+	}
+	return false
 }
 
 // direct tells whether an ability comes to an import by direct calls alone.

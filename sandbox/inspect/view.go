@@ -1,11 +1,13 @@
 package inspect
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
 )
@@ -41,7 +43,7 @@ func (p pair) Value() string { return p.value }
 func (r *Report) view() *view {
 	v := &view{Name: r.Plugin.label(), Title: r.Plugin.Title, Verdict: r.Verdict, Findings: r.Findings, Facts: r.facts()}
 	for _, p := range []part{
-		r.capabilityPart(), r.importPart(), r.reachPart(), r.egressPart(), r.secretPart(), r.settingPart(), r.placePart(),
+		r.capabilityPart(), r.importPart(), r.reachPart(), r.egressPart(), r.secretPart(), r.credentialPart(), r.settingPart(), r.placePart(),
 		r.codePart(), r.biggestPart(), r.plumbingPart(), r.measuredPart(), r.sectionPart(), r.modulePart(),
 	} {
 		if !p.empty() {
@@ -275,20 +277,54 @@ func (r *Report) egressPart() part {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Manifest.Egress)) {
 		rule := r.Manifest.Egress[name]
-		p.Rows = append(p.Rows, []string{name, targetText(rule), strings.Join(rule.Methods, ", "), strings.Join(rule.Paths, ", "), rule.Purpose})
+		p.Rows = append(p.Rows, []string{name, targetText(rule, r.Manifest), methodsText(rule), strings.Join(rule.Paths, ", "), rule.Purpose})
 	}
 	return p
 }
 
 // targetText tells whom an egress rule leads to.
-func targetText(r manifest.EgressRule) string {
+func targetText(r manifest.EgressRule, m *manifest.Manifest) string {
 	switch {
+	case r.Setting != "" && m.Settings[r.Setting].Type == manifest.TypeList:
+		return fmt.Sprintf("each that %s lists as %s", settler(r, m), r.Setting)
 	case r.Setting != "":
-		return "any that a tenant enters as " + r.Setting
+		return fmt.Sprintf("any that %s enters as %s", settler(r, m), r.Setting)
 	case r.Port != 0:
 		return r.Host + ":" + strconv.FormatInt(r.Port, 10)
 	}
 	return r.Host
+}
+
+// settler says who decides where a rule leads that hangs on a setting.
+func settler(r manifest.EgressRule, m *manifest.Manifest) string {
+	if m.Settings[r.Setting].Scope == manifest.ScopeApp {
+		return "the operator"
+	}
+	return "a tenant"
+}
+
+// tenantDecides tells whether a tenant decides where a rule leads.
+func tenantDecides(r manifest.EgressRule, m *manifest.Manifest) bool {
+	return r.Setting != "" && m.Settings[r.Setting].Scope != manifest.ScopeApp
+}
+
+// methodsText says which requests a rule is for, and how many of them go out.
+func methodsText(r manifest.EgressRule) string {
+	text := strings.Join(r.Methods, ", ")
+	if r.Cached {
+		text += ", kept for all and read by receive and route, too"
+	}
+	for _, rate := range r.Rates {
+		var bounds []string
+		if rate.RequestsPerSecond > 0 {
+			bounds = append(bounds, fmt.Sprintf("%d a second", rate.RequestsPerSecond))
+		}
+		if rate.Concurrent > 0 {
+			bounds = append(bounds, fmt.Sprintf("%d at once", rate.Concurrent))
+		}
+		text += fmt.Sprintf("; at most %s for each %s", strings.Join(bounds, " and "), rate.Per)
+	}
+	return text
 }
 
 func (r *Report) secretPart() part {
@@ -303,6 +339,34 @@ func (r *Report) secretPart() part {
 	return p
 }
 
+// credentialPart lists what of token sets is filled in, and how those are kept fresh.
+func (r *Report) credentialPart() part {
+	p := part{Title: "The credentials that are used for it; the host fills them in", Head: []string{"credential", "sent to", "purpose"}}
+	if r.Manifest == nil {
+		return p
+	}
+	for _, owner := range slices.Sorted(maps.Keys(r.Manifest.Tokens)) {
+		p.Facts = append(p.Facts, pair{"tokens of the " + owner, tokensText(r.Manifest.Tokens[owner])})
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Manifest.Credentials)) {
+		c := r.Manifest.Credentials[name]
+		p.Rows = append(p.Rows, []string{name, strings.Join(c.SendTo, ", "), c.Purpose})
+	}
+	return p
+}
+
+// tokensText says how a token set is kept fresh.
+func tokensText(t manifest.TokenRule) string {
+	text := fmt.Sprintf("renewed with %d %% of their life left", cmp.Or(t.RefreshAheadPercent, 20))
+	if t.KeepAliveSeconds > 0 {
+		text += fmt.Sprintf(", and at least every %v", time.Duration(t.KeepAliveSeconds)*time.Second)
+	}
+	if t.Obtain {
+		text += "; the first are had without a person"
+	}
+	return text
+}
+
 func onlyYes(b bool) string {
 	if b {
 		return "yes"
@@ -313,9 +377,19 @@ func onlyYes(b bool) string {
 func originText(s manifest.Secret) string {
 	switch {
 	case s.Default != "":
-		return "the tenant, or else " + s.Default
+		return owner(s) + ", or else " + s.Default
+	case s.GenerateBytes > 0 && s.Scope == manifest.ScopeApp:
+		return fmt.Sprintf("the host, %d random bytes, for all connections of an app", s.GenerateBytes)
 	case s.GenerateBytes > 0:
 		return fmt.Sprintf("the host, %d random bytes", s.GenerateBytes)
+	}
+	return owner(s)
+}
+
+// owner is who brings a secret.
+func owner(s manifest.Secret) string {
+	if s.Scope == manifest.ScopeApp {
+		return "the operator, for all connections of an app"
 	}
 	return "the tenant"
 }
