@@ -1,12 +1,12 @@
-// Command demo plays a conversation between a customer and an operator, through a real
-// host and the real, sandboxed ELMA365 plugin, and prints it as it happens.
+// Command demo plays conversations between customers and operators, through a real host and
+// the real, sandboxed plugins of four platforms, and prints them as they happen.
 //
 //	go run ./tests/demo          plays, then stays up with the addresses shown
 //	go run ./tests/demo --once   plays, and exits 0 only if every step was seen on the other side
 //
-// ELMA365 itself is an emulator that behaves as the platform's documentation says. All
-// else is what runs in production: the plugin is compiled and packed, dropped into the
-// plugin folder, approved by a reviewer, enabled by a workspace, and reached over HTTP.
+// The platforms themselves are emulators that behave as their documentation says. All else is
+// what runs in production: each plugin is compiled and packed, dropped into the plugin folder,
+// approved by a reviewer, enabled by a workspace, and reached over HTTP.
 package main
 
 import (
@@ -23,18 +23,17 @@ import (
 	"github.com/seed75a60ee1/patchbay/host/config"
 	"github.com/seed75a60ee1/patchbay/host/pack"
 	"github.com/seed75a60ee1/patchbay/host/server"
-	"github.com/seed75a60ee1/patchbay/plugins/elma365/emulator"
 	"github.com/seed75a60ee1/patchbay/tests/stage"
 )
 
 func main() {
 	once := flag.Bool("once", false, "play the conversation and exit")
-	plugin := flag.String("plugin", "./plugins/elma365", "folder of the plugin's source, or a .wasm that is packed already")
+	plugins := flag.String("plugins", "./plugins", "folder of the plugins' sources")
 	limit := flag.Duration("limit", 10*time.Minute, "time for building and playing")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *plugin, *limit, *once); err != nil {
+	if err := run(ctx, *plugins, *limit, *once); err != nil {
 		fmt.Fprintln(os.Stderr, "\ndemo:", err)
 		stop()
 		os.Exit(1)
@@ -42,7 +41,7 @@ func main() {
 }
 
 // run sets the stage, plays, and keeps the house open unless it is for once.
-func run(ctx context.Context, plugin string, limit time.Duration, once bool) error {
+func run(ctx context.Context, plugins string, limit time.Duration, once bool) error {
 	root, err := os.MkdirTemp("", "patchbay-demo-")
 	if err != nil {
 		return err
@@ -52,46 +51,53 @@ func run(ctx context.Context, plugin string, limit time.Duration, once bool) err
 	defer cancel()
 
 	out := newTranscript(os.Stdout)
-	wasm, err := compile(playing, out, plugin, root)
+	wasm, err := compile(playing, out, plugins, root)
 	if err != nil {
 		return err
 	}
-	platform, err := emulator.Start(emulator.Options{})
+	cast, err := assemble()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = platform.Close() }() // a demo that ends needs no farewell
-	folders, err := stage.MakeFolders(root, platform)
+	defer cast.close()
+	folders, err := stage.MakeFolders(root, cast.authorities()...)
 	if err != nil {
 		return err
 	}
-	house, err := open(playing, folders)
+	house, err := open(playing, folders, cast.resolve())
 	if err != nil {
 		return err
 	}
-	err = perform(playing, &play{out: out, platform: platform, folders: folders, at: house.at, wasm: wasm, once: once})
+	p := &play{out: out, folders: folders, at: house.at, wasm: wasm, once: once}
+	err = p.perform(playing, cast.scenes(p))
 	if err == nil && !once {
-		stay(ctx, out, house.at, platform, folders)
+		stay(ctx, out, house.at, cast, folders)
 	}
 	return house.close(err)
 }
 
-// compile makes the plugin file, or reads one that was made before.
-func compile(ctx context.Context, out *transcript, plugin, root string) ([]byte, error) {
-	if filepath.Ext(plugin) == ".wasm" {
-		return os.ReadFile(plugin)
-	}
+// names are the plugins that play.
+var names = []string{"elma365", "uspacy", "intandem", "uchat"}
+
+// compile makes the plugin files.
+func compile(ctx context.Context, out *transcript, plugins, root string) (map[string][]byte, error) {
 	out.title("Build")
-	done := out.progress("compiling " + plugin + " to WebAssembly")
-	file := filepath.Join(root, "elma365.wasm")
-	report, err := pack.Build(ctx, pack.Options{Dir: plugin, Output: file, Progress: done.step})
-	done.end()
-	if err != nil {
-		return nil, fmt.Errorf("build the plugin: %w", err)
+	wasm := map[string][]byte{}
+	for _, name := range names {
+		done := out.progress("compiling " + name + " to WebAssembly")
+		file := filepath.Join(root, name+".wasm")
+		report, err := pack.Build(ctx, pack.Options{Dir: filepath.Join(plugins, name), Output: file, Progress: done.step})
+		done.end()
+		if err != nil {
+			return nil, fmt.Errorf("build plugin %s: %w", name, err)
+		}
+		out.line("vendor", "built %s %s: %.1f MB, %s, in %v", report.Manifest.Name, report.Manifest.Version,
+			float64(report.SizeBytes)/1e6, short(report.Digest), report.Took.Round(time.Millisecond))
+		if wasm[name], err = os.ReadFile(file); err != nil {
+			return nil, err
+		}
 	}
-	out.line("vendor", "built %s %s: %.1f MB, %s, in %v", report.Manifest.Name, report.Manifest.Version,
-		float64(report.SizeBytes)/1e6, short(report.Digest), report.Took.Round(time.Millisecond))
-	return os.ReadFile(file)
+	return wasm, nil
 }
 
 // house is a host that runs.
@@ -102,9 +108,9 @@ type house struct {
 }
 
 // open starts a host in this process, as "patchbay serve" would.
-func open(ctx context.Context, folders stage.Folders) (*house, error) {
+func open(ctx context.Context, folders stage.Folders, resolve string) (*house, error) {
 	cfg, err := config.Load(config.Options{Env: []string{}, Flags: map[string]any{
-		"data": folders.Data, "plugins.dir": folders.Plugins, "egress.ca_file": folders.CAFile,
+		"data": folders.Data, "plugins.dir": folders.Plugins, "egress.ca_file": folders.CAFile, "egress.resolve": resolve,
 		"ingress.listen": "127.0.0.1:0", "management.listen": "127.0.0.1:0", "plugins.poll_interval": "200ms",
 	}})
 	if err != nil {
@@ -147,7 +153,7 @@ func (h *house) close(played error) error {
 }
 
 // stay keeps everything up until somebody interrupts.
-func stay(ctx context.Context, out *transcript, at server.Addresses, platform *emulator.Platform, folders stage.Folders) {
+func stay(ctx context.Context, out *transcript, at server.Addresses, cast *cast, folders stage.Folders) {
 	out.title("Still up (Ctrl-C ends it)")
 	token, err := stage.Token(folders.Data, "operator", "")
 	if err != nil {
@@ -157,7 +163,7 @@ func stay(ctx context.Context, out *transcript, at server.Addresses, platform *e
 	out.plain("management API   %s/openapi.json", at.Management)
 	out.plain("metrics          %s/metrics", at.Management)
 	out.plain("webhooks         %s/in/…", at.Ingress)
-	out.plain("ELMA365 emulator %s", platform.URL())
+	cast.addresses(out)
 	out.plain("log              %s", filepath.Join(folders.Data, "patchbay.log"))
 	out.plain("")
 	out.plain("export PATCHBAY_URL=%s PATCHBAY_TOKEN=%s", at.Management, token)

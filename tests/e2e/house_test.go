@@ -36,6 +36,8 @@ import (
 var built struct {
 	binary       string
 	elma, faulty []byte
+	// dir holds the plugin files that few tests need; see plugin.
+	dir string
 	// cache holds compiled plugins: what one host has compiled, the next need not.
 	cache string
 }
@@ -59,7 +61,7 @@ func TestMain(m *testing.M) {
 }
 
 func build(dir string) (err error) {
-	built.binary, built.cache = filepath.Join(dir, "patchbay"), filepath.Join(dir, "cache")
+	built.dir, built.binary, built.cache = dir, filepath.Join(dir, "patchbay"), filepath.Join(dir, "cache")
 	if err := os.Mkdir(built.cache, 0o700); err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ package stage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -24,17 +23,6 @@ import (
 // Folders is where a host of the stage keeps things, all below one root.
 type Folders struct {
 	Data, Plugins, CAFile string
-}
-
-// MakeFolders makes the folders below root and writes the platform's certificate
-// authority there.
-func MakeFolders(root string, p *emulator.Platform) (Folders, error) {
-	f := Folders{Data: filepath.Join(root, "data"), Plugins: filepath.Join(root, "plugins"), CAFile: filepath.Join(root, "platform-ca.pem")}
-	err := errors.Join(os.MkdirAll(f.Data, 0o700), os.MkdirAll(f.Plugins, 0o700), os.WriteFile(f.CAFile, p.CAPEM(), 0o600))
-	if err != nil {
-		return Folders{}, fmt.Errorf("make the stage's folders: %w", err)
-	}
-	return f, nil
 }
 
 // Drop puts a plugin file into the drop-in folder in one step, as a careful person does.
