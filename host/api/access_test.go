@@ -57,7 +57,7 @@ func (h *host) operations() []operation {
 func (op operation) target() string {
 	return strings.NewReplacer("{workspace}", "wsp_1", "{connection}", "con_1", "{plugin}", "elma365", "{digest}", "sha256:1",
 		"{token}", "tok_1", "{name}", "token", "{contact}", "+15550100", "{message}", "msg_1", "{command}", "cmd_1",
-		"{delivery}", "dlv_1", "{handle}", "med_1", "{bridge}", "brg_1", "{subscriber}", "sub_1", "{run}", "1").Replace(op.path)
+		"{delivery}", "dlv_1", "{handle}", "med_1", "{bridge}", "brg_1", "{subscriber}", "sub_1", "{app}", "app_1", "{key}", "portal:acme", "{run}", "1").Replace(op.path)
 }
 
 // body is the documented example of the request's body.

@@ -72,7 +72,7 @@ func open(t *testing.T, change ...func(*api.Options)) *host {
 	t.Helper()
 	h := &host{fake: newFake(), t: t, log: new(logBuffer), client: &http.Client{Transport: &http.Transport{}}}
 	opts := api.Options{
-		Identity: h, Tenant: h, Reviewer: h, Replayer: h, Bridges: h, Upkeep: h, Subscribers: h, Recordings: h, Store: h, Metrics: h,
+		Identity: h, Tenant: h, Reviewer: h, Replayer: h, Bridges: h, Upkeep: h, Subscribers: h, Recordings: h, Store: h, Metrics: h, Authorizer: h, Prober: h, Credentials: h,
 		MetricsHandler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "patchbay_up 1\n") }),
 		Ready:          func(context.Context) error { return nil },
 		MaxBodyBytes:   maxBody, MediaMaxBytes: maxMedia,

@@ -36,10 +36,11 @@ type InConnection struct {
 }
 
 type newConnection struct {
-	Plugin   string            `json:"plugin" minLength:"1" maxLength:"40" example:"elma365" doc:"The plugin's name. The workspace must have enabled it."`
-	Name     string            `json:"name" minLength:"1" maxLength:"200" example:"Support" doc:"What people call it."`
-	Settings map[string]string `json:"settings,omitempty" maxProperties:"100" doc:"The settings that the plugin's manifest declares, by name."`
-	Secrets  map[string]string `json:"secrets,omitempty" maxProperties:"100" doc:"The secrets that the manifest does not have generated, by name. They cannot be read back."`
+	Plugin   string                `json:"plugin" minLength:"1" maxLength:"40" example:"elma365" doc:"The plugin's name. The workspace must have enabled it."`
+	Name     string                `json:"name" minLength:"1" maxLength:"200" example:"Support" doc:"What people call it."`
+	Settings map[string]string     `json:"settings,omitempty" maxProperties:"100" doc:"The settings that the plugin's manifest declares, by name."`
+	Secrets  map[string]string     `json:"secrets,omitempty" maxProperties:"100" doc:"The secrets that the manifest does not have generated, by name. They cannot be read back."`
+	App      contract.ConnectionID `json:"app,omitempty" maxLength:"64" example:"app_01JD5Z6T9Q" doc:"The app that it belongs to, for a plugin that works through apps. Not needed if the plugin has only one."`
 }
 
 type connectionPatch struct {

@@ -57,7 +57,7 @@ func (s *Server) listDeliveries(ctx context.Context, in *struct {
 	InWorkspace
 	Page
 	Connection contract.ConnectionID `query:"connection" doc:"Selects those of one connection."`
-	State      domain.DeliveryState  `query:"state" enum:"accepted,rejected,failed,superseded" doc:"Selects those in this state."`
+	State      domain.DeliveryState  `query:"state" enum:"accepted,rejected,failed,superseded,parked,expired" doc:"Selects those in this state."`
 }) (*answer[list[domain.Delivery]], error) {
 	if err := s.exists(ctx, in.Workspace); err != nil {
 		return nil, err

@@ -111,7 +111,7 @@ func (s *Server) sendMessage(ctx context.Context, in *struct {
 // tenant uploads them instead.
 func fetchProblems(m contract.Message) (problems []domain.Problem) {
 	blame := func(field string, media *contract.Media) {
-		if media == nil || media.SourceURL == "" && media.Missing == "" {
+		if media == nil || media.SourceURL == "" && media.SourceHeaders == nil && media.Missing == "" {
 			return
 		}
 		problems = append(problems, domain.Problem{Field: field, Why: "it names an attachment by something other than a handle",

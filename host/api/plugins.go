@@ -37,7 +37,7 @@ type approval struct {
 	All           bool                `json:"all,omitempty" doc:"Grants whatever the manifest asks for; the lists must then be empty."`
 	Egress        []string            `json:"egress,omitempty" maxItems:"1000" example:"[\"api\"]" doc:"Names of egress rules of the manifest to grant."`
 	Hosts         map[string][]string `json:"hosts,omitempty" doc:"Narrows egress rules, by name, to hosts that match one of these patterns."`
-	Secrets       []string            `json:"secrets,omitempty" maxItems:"1000" doc:"Names of secrets of the manifest to grant."`
+	Secrets       []string            `json:"secrets,omitempty" maxItems:"1000" doc:"Names of secrets of the manifest to grant, and of credentials as credential:NAME."`
 	HostFunctions []string            `json:"host_functions,omitempty" maxItems:"1000" doc:"Host functions to grant."`
 	Note          string              `json:"note,omitempty" maxLength:"2000" doc:"For the audit log."`
 }

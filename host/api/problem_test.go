@@ -42,6 +42,7 @@ func TestRefusedDocuments(t *testing.T) {
 		{"an unknown member of a part", "POST", messagesPath, message(`{"kind":"text","text":{"plain":"x","html":"<b>"}}`), 422, "body.parts[0].text.html"},
 		{"no parts", "POST", messagesPath, message(""), 422, "body.parts"},
 		{"an attachment to be fetched", "POST", messagesPath, message(`{"kind":"media","media":{"kind":"image","source_url":"http://169.254.169.254/"}}`), 422, "body.parts[0].media"},
+		{"an attachment with header fields", "POST", messagesPath, message(`{"kind":"media","media":{"kind":"image","handle":"med_1","source_headers":[{"name":"Authorization","value":"{{secret:token}}"}]}}`), 422, "body.parts[0].media"},
 		{"one in a carousel", "POST", messagesPath, message(`{"kind":"carousel","carousel":{"cards":[{"title":"a","image":{"kind":"image","source_url":"x"}}]}}`), 422, "body.parts[0].carousel.cards[0].image"},
 		{"an unknown parameter", "GET", "/v1/workspaces?limt=5", "", 422, "query.limt"},
 		{"a limit that is too large", "GET", "/v1/workspaces?limit=1001", "", 422, "query.limit"},

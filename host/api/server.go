@@ -45,6 +45,8 @@ type Store interface {
 type Tenant interface {
 	WorkspaceKeeper
 	ConnectionKeeper
+	AppKeeper
+	TokenKeeper
 	Sender
 	CommandKeeper
 	DeadLetter
@@ -72,6 +74,11 @@ type Options struct {
 	Subscribers SubscriberKeeper
 	// Upkeep looks after the data of the host.
 	Upkeep Upkeep
+	// Authorizer takes people through a consent, Prober asks connections how they are, and
+	// Credentials keeps their tokens.
+	Authorizer  Authorizer
+	Prober      Prober
+	Credentials TokenReader
 	// Recordings is the broker.
 	Recordings Recordings
 	Store      Store
@@ -143,7 +150,10 @@ func New(opts Options) (*Server, error) {
 	s.addTokens()
 	s.addPlugins()
 	s.addConnections()
+	s.addConnectionHealth()
 	s.addSecrets()
+	s.addApps()
+	s.addCredentials()
 	s.addBridges()
 	s.addMessages()
 	s.addEvents()

@@ -18,6 +18,7 @@ type Connection struct {
 	Workspace      contract.WorkspaceID     `json:"workspace" example:"wsp_01JD5Z6T9Q"`
 	Plugin         string                   `json:"plugin" example:"elma365"`
 	Name           string                   `json:"name" example:"Support"`
+	App            contract.ConnectionID    `json:"app,omitempty" example:"app_01JD5Z6T9Q" doc:"The app that it belongs to; absent if its plugin has no apps."`
 	State          contract.ConnectionState `json:"state" enum:"pending,connecting,connected,degraded,needs_action,disconnected"`
 	StateCode      string                   `json:"state_code,omitempty" example:"token_refused" doc:"Why it is in this state; for programs."`
 	StateReason    string                   `json:"state_reason,omitempty" doc:"Why it is in this state; for people."`
@@ -35,7 +36,7 @@ type Connection struct {
 // connectionView shows a connection to who.
 func (s *Server) connectionView(c domain.Connection, who identity.Principal) Connection {
 	v := Connection{
-		ID: c.ID, Workspace: c.Workspace, Plugin: c.Plugin, Name: c.Name, State: c.State,
+		ID: c.ID, Workspace: c.Workspace, Plugin: c.Plugin, Name: c.Name, App: c.App, State: c.State,
 		StateCode: c.StateCode, StateReason: c.StateReason, StateAction: c.StateAction,
 		Settings: c.Settings, Capabilities: c.Capabilities, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 		LastInboundAt: c.LastInboundAt, LastOutboundAt: c.LastOutboundAt,

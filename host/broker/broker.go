@@ -33,7 +33,15 @@ type Store interface {
 	KVGet(ctx context.Context, c contract.ConnectionID, key string, now time.Time) (value string, version int64, found bool, err error)
 	KVScan(ctx context.Context, c contract.ConnectionID, prefix, after string, limit int, now time.Time) (entries []contract.KVEntry, more bool, err error)
 	CommitDelivery(ctx context.Context, e domain.DeliveryEffects) (domain.DeliveryCommitted, error)
+	// RouteOf returns who has a key of an app, and whether deliveries wait to run for it.
+	RouteOf(ctx context.Context, app contract.ConnectionID, key string) (c contract.ConnectionID, behind bool, err error)
+	ParkDelivery(ctx context.Context, n domain.NewParked) (domain.Parking, error)
+	// HandOver makes a delivery of an app that failed the connection's.
+	HandOver(ctx context.Context, d contract.DeliveryID, c contract.ConnectionID, routed domain.Routed) error
+	SettleClaim(ctx context.Context, e domain.ClaimEnd) (domain.Job, error)
+	AddNotice(ctx context.Context, n domain.Notice) error
 	CommitCommand(ctx context.Context, e domain.CommandEffects) (domain.CommandCommitted, error)
+	CommitProbe(ctx context.Context, e domain.Effects, capabilities []contract.Capability) error
 	ReleaseEvent(ctx context.Context, job string, e contract.Event, at time.Time) (domain.Event, error)
 	PostponeEvent(ctx context.Context, job string, why contract.Failure, at, until time.Time) (domain.Job, error)
 	KeepDelivery(ctx context.Context, d domain.Delivery, recording []byte) error
@@ -62,13 +70,20 @@ type Egress interface {
 	Send(ctx context.Context, p domain.EgressPolicy, reveal secret.Reveal, r contract.HTTPRequest) *contract.HTTPResult
 	// Upload sends an attachment, whose Body it closes.
 	Upload(ctx context.Context, p domain.EgressPolicy, reveal secret.Reveal, m contract.MediaPut, a domain.Attachment) *contract.HTTPResult
-	Fetch(ctx context.Context, p domain.EgressPolicy, url string, headers []contract.Header, maxBytes int64, w io.Writer) (contentType string, err error)
+	// Download writes to w what is at a URL, at most maxBytes of it.
+	Download(ctx context.Context, p domain.EgressPolicy, reveal secret.Reveal, url string, headers []contract.Header,
+		maxBytes int64, w io.Writer) (domain.Fetched, error)
+	// CachedGet gets what never changes, and need not ask for it each time.
+	CachedGet(ctx context.Context, p domain.EgressPolicy, url string) *contract.HTTPResult
 }
 
 // Secrets keeps the secrets of connections.
 type Secrets interface {
 	// Reveal returns the newest value; domain.ErrNotFound if there is none.
 	Reveal(ctx context.Context, c contract.ConnectionID, name string) (secret.Text, error)
+	// Values returns every value that is accepted, newest first; domain.ErrNotFound if there
+	// is none.
+	Values(ctx context.Context, c contract.ConnectionID, name string) ([]secret.Text, error)
 	// Equal compares with every value that is accepted, in constant time.
 	Equal(ctx context.Context, c contract.ConnectionID, name, candidate string) (bool, error)
 	HMACVerify(ctx context.Context, c contract.ConnectionID, name, algorithm string, message, mac []byte) (bool, error)
@@ -120,6 +135,8 @@ type Options struct {
 	Plugins Plugins
 	Egress  Egress
 	Secrets Secrets
+	Tokens  Tokens
+	Pages   Pages
 	Media   Media
 	Metrics Metrics
 	Limits  Limits
@@ -131,7 +148,15 @@ type Options struct {
 	// MediaMaxBytes limits one attachment; MediaLinkTTL the life of a link to one.
 	MediaMaxBytes int64
 	MediaLinkTTL  time.Duration
-	Now           func() time.Time
+	// Parking bounds what waits for connections to claim it, and MaxParkTime for how long.
+	Parking     domain.ParkBounds
+	MaxParkTime time.Duration
+	// Authorize returns the URL at which a browser begins to authorise a connection of an app;
+	// nil if the host cannot do that.
+	Authorize func(ctx context.Context, app, c contract.ConnectionID) (url string, err error)
+	// PublicURL is the base of receive URLs, without a slash at its end.
+	PublicURL string
+	Now       func() time.Time
 	// Random gives the seeds of invocations; crypto/rand.Reader in production.
 	Random io.Reader
 	Log    *slog.Logger
@@ -145,7 +170,9 @@ type Broker struct {
 	// that the disk may not.
 	unsettled sync.Map
 	replaying sync.Map // the deliveries that are being replayed, by id
+	full      sync.Map // contract.ConnectionID → time.Time: when it was told that an app's parking space is full
 	turns     turns
+	strikes   strikes
 }
 
 // New makes a broker.
@@ -154,8 +181,10 @@ func New(opts Options) *Broker { return &Broker{opts: opts, turns: newTurns()} }
 // offered are the host functions that this host has.
 var offered = []contract.HostFunction{
 	contract.HostHTTPSend, contract.HostKVGet, contract.HostKVPut, contract.HostKVDelete,
-	contract.HostKVList, contract.HostSecretEqual, contract.HostHMACVerify, contract.HostHMACSign,
-	contract.HostMediaLink, contract.HostMediaPut, contract.HostDeliveryBody,
+	contract.HostKVList, contract.HostRoutePut, contract.HostRouteDelete, contract.HostSecretEqual, contract.HostHMACVerify, contract.HostHMACSign,
+	contract.HostMediaLink, contract.HostMediaPut, contract.HostDeliveryBody, contract.HostCredentialsPut,
+	contract.HostHTTPCachedGet, contract.HostJWTVerify, contract.HostJWTSign, contract.HostSignatureVerify,
+	contract.HostMediaFetch,
 }
 
 // Offered lists the host functions that this host has, for admission.

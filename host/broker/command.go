@@ -40,6 +40,9 @@ func (b *Broker) run(ctx context.Context, job domain.Job) (domain.Job, []domain.
 	if job.Kind == domain.JobEvent {
 		return b.release(ctx, connection, job)
 	}
+	if job.Kind == domain.JobClaim {
+		return b.claim(ctx, connection, job)
+	}
 	if wait := b.opts.Limits.Debt(job.Workspace); wait > 0 {
 		return b.postponeCommand(ctx, job, wait)
 	}
@@ -59,12 +62,18 @@ func (b *Broker) postponeCommand(ctx context.Context, job domain.Job, wait time.
 // goes with it, well or badly: a dead platform must not keep it alive.
 func (b *Broker) settle(ctx context.Context, job domain.Job, e domain.CommandEffects) (domain.Job, []domain.Job, error) {
 	e.JobID = job.ID
+	if err := b.settleRefresh(ctx, job, &e); err != nil {
+		return domain.Job{}, nil, fmt.Errorf("settle refresh %s: %w", job.ID, err)
+	}
 	e.RemoveConnection = job.Command.Export == contract.ExportTeardownConnection && e.State.Ended()
 	committed, err := b.opts.Store.CommitCommand(ctx, e)
 	if err != nil {
 		return domain.Job{}, nil, fmt.Errorf("commit job %s: %w", e.JobID, err)
 	}
 	failpoint.Hit(failpoint.BrokerAfterCommit)
+	if job.Command.Refresh != nil {
+		b.opts.Tokens.Changed(job.Connection) // the next one may be queued from now on
+	}
 	if !e.Unbegun || e.State != domain.JobQueued {
 		b.unsettled.Delete(e.JobID)
 	}
@@ -95,10 +104,14 @@ func (b *Broker) command(ctx context.Context, c domain.Connection, job domain.Jo
 // as something that the command wrote meanwhile has another version than it saw. What went
 // out to the platform goes out once, however often the plugin runs.
 func (b *Broker) invoke(ctx context.Context, v *registry.Version, c domain.Connection, job domain.Job) (domain.Job, []domain.Job, error) {
-	j, err := b.openJournal(ctx, job.ID)
+	j, err := b.openJournal(ctx, job)
 	if err != nil {
 		return job, nil, err
 	}
+	if done, err := b.superseded(ctx, job, j); done || err != nil {
+		return b.done(ctx, job, err)
+	}
+	b.guard(j, v, job)
 	if j.resumes() && j.begun.Digest != v.Digest {
 		if j.acted() {
 			return b.fail(ctx, job, nil, uncertain("plugin_changed", "The host stopped while the command ran, and its plugin was "+
@@ -120,10 +133,21 @@ func (b *Broker) invoke(ctx context.Context, v *registry.Version, c domain.Conne
 // runCommand is one run of the plugin with its commit. domain.ErrConflict means that it
 // may be run again.
 func (b *Broker) runCommand(ctx context.Context, v *registry.Version, c domain.Connection, job domain.Job, j *journal) (domain.Job, []domain.Job, error) {
+	app, err := b.appOf(ctx, c)
+	if err != nil {
+		return job, nil, err
+	}
 	inv := b.newInvocation(v, c, job.Command.Export)
-	inv.command, inv.journal = job.ID, j
+	inv.app, inv.command, inv.journal, inv.refresh = app, job.ID, j, job.Command.Refresh
+	if job.Command.Export == contract.ExportSetupConnection {
+		inv.since = job.Began()
+	}
 	var out contract.CommandOutput
-	failure := inv.call(ctx, commandInput(job, contractConnection(c, v)), &out, b.opts.CommandDeadline)
+	in, err := b.commandInput(inv, job)
+	if err != nil {
+		return b.fail(ctx, job, nil, contract.Failure{Class: contract.FailurePermanent, Code: "unreadable", Message: bounded(err.Error())})
+	}
+	failure := inv.call(ctx, in, &out, b.opts.CommandDeadline)
 	j.close()
 	failpoint.Hit(failpoint.BrokerBeforeCommit)
 	if failure != nil {
@@ -134,7 +158,11 @@ func (b *Broker) runCommand(ctx context.Context, v *registry.Version, c domain.C
 			"plugin", c.Plugin, "attempt", job.Attempts+1, "error", failure)
 		return b.fail(ctx, job, inv, j.failureOf(failure))
 	}
-	after, spawned, err := b.settle(ctx, job, b.commandEffects(inv, job, out))
+	effects := b.commandEffects(inv, job, out)
+	if err := b.afterUnauthorised(ctx, inv, job, &effects); err != nil {
+		return job, nil, err
+	}
+	after, spawned, err := b.settle(ctx, job, effects)
 	switch {
 	case errors.Is(err, domain.ErrConflict):
 		return b.conflict(ctx, job, err)
@@ -165,7 +193,7 @@ func interrupted(err error) bool {
 // one's journal stays until the command can; if it never can, whether the platform has it
 // depends on that run.
 func (b *Broker) unable(ctx context.Context, job domain.Job, f contract.Failure) (domain.Job, []domain.Job, error) {
-	j, err := b.openJournal(ctx, job.ID)
+	j, err := b.openJournal(ctx, job)
 	if err != nil {
 		return job, nil, err
 	}
@@ -221,10 +249,17 @@ func again(c contract.FailureClass) bool {
 	return c == contract.FailureRetry || c == contract.FailureRetryAfter
 }
 
-// commandInput is the input document of a command's export.
-func commandInput(job domain.Job, c contract.Connection) encodable {
-	command := job.Command
-	info := contract.CommandInfo{ID: command.ID, Attempt: int64(job.Attempts) + 1, CreatedAt: job.CreatedAt}
+// commandInput is the input document of a command's export. It fails if what the command
+// holds cannot be decrypted.
+func (b *Broker) commandInput(inv *invocation, job domain.Job) (encodable, error) {
+	info := contract.CommandInfo{ID: job.Command.ID, Attempt: int64(job.Attempts) + 1, CreatedAt: job.CreatedAt}
+	if job.Command.Exchange != nil {
+		return b.exchangeInput(job, info, inv.connectionInfo())
+	}
+	return plainInput(job.Command, info, inv.connectionInfo()), nil
+}
+
+func plainInput(command *domain.Command, info contract.CommandInfo, c contract.Connection) encodable {
 	switch command.Export {
 	case contract.ExportSendMessage:
 		return &contract.SendMessageInput{Command: info, Connection: c, Message: *command.Message, Strict: command.Strict}
@@ -245,7 +280,9 @@ func commandInput(job domain.Job, c contract.Connection) encodable {
 		return &contract.ReconcileInput{Command: info, Connection: c, Payload: command.Payload}
 	case contract.ExportLookupContact:
 		return &contract.LookupContactInput{Command: info, Connection: c, Contact: command.Contact}
-	default: // check_health: every other export belongs to no command yet
+	case contract.ExportRefreshCredentials:
+		return &contract.RefreshCredentialsInput{Command: info, Connection: c, Reason: command.Refresh.Reason, Ambiguous: command.Refresh.Ambiguous}
+	default: // check_health: every other export belongs to no command
 		return &contract.CheckHealthInput{Command: info, Connection: c}
 	}
 }

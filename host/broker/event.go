@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
@@ -19,18 +18,22 @@ const maxFetches = 4
 // while: a conversation must not stand still for an attachment.
 const maxFetchWait = 2 * time.Minute
 
+// maxHeld is how long in all an event waits for an attachment that was not asked for yet,
+// because the host leaves the destination alone, keeps to a rate or renews a token.
+const maxHeld = 10 * time.Minute
+
 // release makes an event visible. The media it carries is fetched first; what cannot be
 // had is named with the reason, and never holds the conversation up for ever.
 func (b *Broker) release(ctx context.Context, c domain.Connection, job domain.Job) (domain.Job, []domain.Job, error) {
 	event := job.Event.Data
 	var again error
 	for _, media := range attachments(&event) {
-		err := b.fetch(ctx, c, media)
+		err := b.fetch(ctx, c, media, job.Attempts == 0)
 		switch {
 		case err == nil:
 		case ctx.Err() != nil:
 			return job, nil, err // the host stops: the job is run again
-		case transient(err) && job.Attempts+1 < maxFetches:
+		case transient(err) && (job.Attempts+1 < maxFetches || held(err) && b.opts.Now().Sub(job.CreatedAt) < maxHeld):
 			again = err
 		default:
 			media.Missing = missing(err)
@@ -87,45 +90,49 @@ func attachments(e *contract.Event) (found []*contract.Media) {
 	return found
 }
 
-// fetch downloads one attachment into the host's keeping and gives it its handle.
-func (b *Broker) fetch(ctx context.Context, c domain.Connection, m *contract.Media) error {
+// fetch downloads one attachment into the host's keeping and gives it its handle. With renew,
+// a token that the platform does not take is renewed, and the error then passes.
+func (b *Broker) fetch(ctx context.Context, c domain.Connection, m *contract.Media, renew bool) error {
 	version, release, err := b.acquire(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer release()
-	sum, size, mime, err := b.download(ctx, policyOf(version.Plugin, c), m.SourceURL)
-	if err != nil {
+	inv := b.newInvocation(version, c, contract.ExportReceive)
+	if inv.app, err = b.appOf(ctx, c); err != nil {
 		return err
 	}
-	if m.SizeBytes > 0 && m.SizeBytes != size {
+	kept, err := inv.download(ctx, contract.MediaFetch{URL: m.SourceURL, Headers: m.SourceHeaders, Name: m.Name})
+	if err != nil {
+		return b.unlessRenewed(ctx, inv, err, renew)
+	}
+	if m.SizeBytes > 0 && m.SizeBytes != kept.SizeBytes {
 		b.opts.Log.Warn("an attachment has another size than the platform said; it was kept",
-			"connection", c.ID, "said", m.SizeBytes, "got", size)
+			"connection", c.ID, "said", m.SizeBytes, "got", kept.SizeBytes)
 	}
-	kept := domain.Media{Handle: contract.MediaHandle(b.opts.Store.NewID("med")), Workspace: c.Workspace,
-		SHA256: sum, Name: m.Name, MIME: mime, SizeBytes: size, CreatedAt: b.opts.Now()}
-	if err := b.opts.Store.PutMedia(ctx, kept); err != nil {
-		return fmt.Errorf("keep attachment: %w", err)
-	}
-	m.Handle, m.MIME, m.SizeBytes = kept.Handle, mime, size
+	m.Handle, m.Name, m.MIME, m.SizeBytes = kept.Handle, kept.Name, kept.MIME, kept.SizeBytes
 	return nil
 }
 
-// download streams from the network into the media folder; memory stays bounded.
-func (b *Broker) download(ctx context.Context, p domain.EgressPolicy, url string) (sum string, size int64, mime string, err error) {
-	reader, writer := io.Pipe()
-	fetched := make(chan error, 1)
-	go func() {
-		_, err := b.opts.Egress.Fetch(ctx, p, url, nil, b.opts.MediaMaxBytes, writer)
-		_ = writer.CloseWithError(err) // never fails; a nil error ends the stream
-		fetched <- err
-	}()
-	sum, size, mime, err = b.opts.Media.Put(ctx, reader, b.opts.MediaMaxBytes)
-	_ = reader.CloseWithError(err) // lets the download end if the folder failed first
-	if cause := <-fetched; cause != nil && err != nil {
-		return "", 0, "", cause // the network's reason says more than the folder's
+// unlessRenewed turns the error of a request whose token the platform did not take into one
+// that passes, if there is a newer token or is going to be.
+func (b *Broker) unlessRenewed(ctx context.Context, inv *invocation, cause error, renew bool) error {
+	for _, use := range inv.refused {
+		replaced, renewing, err := b.opts.Tokens.Unauthorised(ctx, use, renew)
+		if err != nil {
+			return fmt.Errorf("note a 401: %w", err)
+		}
+		if replaced || renewing {
+			return &contract.HostError{Code: contract.HostUnavailable, Message: "the token is renewed", RetryAfterMillis: renewalWait.Milliseconds()}
+		}
 	}
-	return sum, size, mime, err
+	return cause
+}
+
+// held tells whether a request did not go out because the host holds it back for a while.
+func held(err error) bool {
+	var host *contract.HostError
+	return errors.As(err, &host) && host.Certain && host.RetryAfterMillis > 0
 }
 
 // transient tells whether trying again may help.
@@ -154,6 +161,8 @@ func missing(err error) string {
 		return "The attachment is larger than this host accepts."
 	case contract.HostNotFound:
 		return "The platform no longer has the attachment."
+	case contract.HostUnauthorised:
+		return "The platform does not let this connection have the attachment: its credentials must be renewed."
 	case contract.HostTimeout, contract.HostUnreachable, contract.HostUnavailable:
 		return "The platform did not hand the attachment out in time."
 	}

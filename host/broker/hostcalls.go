@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
-	"github.com/seed75a60ee1/patchbay/host/secret"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/sandbox"
 )
@@ -51,12 +50,28 @@ func (inv *invocation) carryOut(ctx context.Context, name contract.HostFunction,
 		return typed(ctx, args, inv.kvDelete)
 	case contract.HostKVList:
 		return typed(ctx, args, inv.kvList)
+	case contract.HostRoutePut:
+		return typed(ctx, args, inv.routePut)
+	case contract.HostRouteDelete:
+		return typed(ctx, args, inv.routeDelete)
 	case contract.HostSecretEqual:
 		return typed(ctx, args, inv.secretEqual)
 	case contract.HostHMACVerify:
 		return typed(ctx, args, inv.hmacVerify)
 	case contract.HostHMACSign:
 		return typed(ctx, args, inv.hmacSign)
+	case contract.HostHTTPCachedGet:
+		return typed(ctx, args, inv.cachedGet)
+	case contract.HostJWTVerify:
+		return typed(ctx, args, inv.jwtVerify)
+	case contract.HostJWTSign:
+		return typed(ctx, args, inv.jwtSign)
+	case contract.HostSignatureVerify:
+		return typed(ctx, args, inv.signatureVerify)
+	case contract.HostMediaFetch:
+		return typed(ctx, args, inv.mediaFetch)
+	case contract.HostCredentialsPut:
+		return typed(ctx, args, inv.credentialsPut)
 	case contract.HostMediaLink:
 		return typed(ctx, args, inv.mediaLink)
 	case contract.HostMediaPut:
@@ -112,28 +127,22 @@ func (inv *invocation) httpSend(ctx context.Context, in *contract.HTTPRequest) (
 	if inv.answersPlatform() {
 		return &contract.HTTPResult{Error: denied("receive and route may not call out; return a command instead")}, nil
 	}
-	return inv.notePause(inv.broker.opts.Egress.Send(ctx, inv.policy(), inv.reveal, *in)), nil
+	inv.carried = nil
+	return inv.noteAnswer(ctx, inv.broker.opts.Egress.Send(ctx, inv.policy(), inv.reveal, *in)), nil
 }
 
 // notePause remembers that a destination is left alone for a while. That is no try of the
 // command's.
 func (inv *invocation) notePause(r *contract.HTTPResult) *contract.HTTPResult {
 	if r.Error != nil {
-		inv.paused = max(inv.paused, time.Duration(r.Error.RetryAfterMillis)*time.Millisecond)
+		inv.paused = max(inv.paused, pauseOf(r.Error))
 	}
 	return r
 }
 
-// reveal returns the value of a secret on its way out. The egress rule has decided that
-// it may go there.
-func (inv *invocation) reveal(ctx context.Context, name string) (secret.Text, error) {
-	value, err := inv.broker.opts.Secrets.Reveal(ctx, inv.connection.ID, name)
-	if errors.Is(err, domain.ErrNotFound) {
-		if stand := inv.version.Manifest.Secrets[name].Default; stand != "" {
-			return inv.broker.opts.Secrets.Reveal(ctx, inv.connection.ID, stand)
-		}
-	}
-	return value, err
+// pauseOf is for how long a destination is left alone.
+func pauseOf(e *contract.HostError) time.Duration {
+	return time.Duration(e.RetryAfterMillis) * time.Millisecond
 }
 
 // granted tells whether the reviewer granted the secret.
@@ -159,11 +168,9 @@ func (inv *invocation) secretEqual(ctx context.Context, in *contract.SecretEqual
 	if in.Value == "" {
 		return &contract.Verdict{}, nil // never equal, whatever is kept
 	}
-	ok, err := inv.broker.opts.Secrets.Equal(ctx, inv.connection.ID, in.Name, in.Value)
-	if stand := inv.version.Manifest.Secrets[in.Name].Default; errors.Is(err, domain.ErrNotFound) && stand != "" {
-		ok, err = inv.broker.opts.Secrets.Equal(ctx, inv.connection.ID, stand, in.Value)
-	}
-	return verdict(ok, err)
+	return verdict(valued(inv, in.Name, func(owner contract.ConnectionID, name string) (bool, error) {
+		return inv.broker.opts.Secrets.Equal(ctx, owner, name, in.Value)
+	}))
 }
 
 func (inv *invocation) hmacVerify(ctx context.Context, in *contract.HMACVerify) (*contract.Verdict, error) {
@@ -177,8 +184,9 @@ func (inv *invocation) hmacVerify(ctx context.Context, in *contract.HMACVerify) 
 	if in.OverBody {
 		message = inv.body
 	}
-	ok, err := inv.broker.opts.Secrets.HMACVerify(ctx, inv.connection.ID, in.Name, in.Algorithm, message, in.MAC)
-	return verdict(ok, err)
+	return verdict(valued(inv, in.Name, func(owner contract.ConnectionID, name string) (bool, error) {
+		return inv.broker.opts.Secrets.HMACVerify(ctx, owner, name, in.Algorithm, message, in.MAC)
+	}))
 }
 
 func (inv *invocation) hmacSign(ctx context.Context, in *contract.HMACSign) (*contract.HMACSignResult, error) {
@@ -188,7 +196,9 @@ func (inv *invocation) hmacSign(ctx context.Context, in *contract.HMACSign) (*co
 	case !knownHash(in.Algorithm):
 		return &contract.HMACSignResult{Error: invalid("algorithm is sha256, sha1 or sha512")}, nil
 	}
-	mac, err := inv.broker.opts.Secrets.HMACSign(ctx, inv.connection.ID, in.Name, in.Algorithm, in.Message)
+	mac, err := valued(inv, in.Name, func(owner contract.ConnectionID, name string) ([]byte, error) {
+		return inv.broker.opts.Secrets.HMACSign(ctx, owner, name, in.Algorithm, in.Message)
+	})
 	switch {
 	case errors.Is(err, domain.ErrNotFound):
 		return &contract.HMACSignResult{Error: notFound("the connection has no such secret")}, nil

@@ -73,6 +73,12 @@ func TestHostFunctionsAnswerInValues(t *testing.T) {
 		{"a MAC with another's secret", raw(contract.HostHMACSign, `{"name":"kept","algorithm":"sha256","message":""}`), `"code":"denied"`},
 		{"no request while the platform waits", raw(contract.HostHTTPSend, `{"method":"POST","url":"https://acme.test:8443/api"}`), `"code":"denied"`},
 		{"no upload while the platform waits", raw(contract.HostMediaPut, `{"handle":"med_1","request":{"method":"POST","url":"https://acme.test:8443/api"}}`), `"code":"denied"`},
+		{"no download while the platform waits", raw(contract.HostMediaFetch, `{"url":"https://files.test/a"}`), `"code":"denied"`},
+		{"a token with another's secret", raw(contract.HostJWTVerify, `{"name":"kept","algorithm":"HS256","token":"x"}`), `"code":"denied"`},
+		{"a token without a signature's algorithm", raw(contract.HostJWTVerify, `{"name":"token","algorithm":"none","token":"x"}`), `"code":"invalid"`},
+		{"a token with more leeway than clocks need", raw(contract.HostJWTVerify, `{"name":"token","algorithm":"HS256","token":"x","leeway_seconds":301}`), `"code":"invalid"`},
+		{"a token that is none", raw(contract.HostJWTVerify, `{"name":"token","algorithm":"HS256","token":"x"}`), `"code":"refused"`},
+		{"a key that is none", raw(contract.HostSignatureVerify, `{"pem":"x","algorithm":"rsa-sha256","message":"","signature":""}`), `"code":"invalid"`},
 		{"an attachment that is not there", raw(contract.HostMediaLink, `{"handle":"med_none"}`), `"code":"not_found"`},
 		{"the raw body", raw(contract.HostDeliveryBody, ``), `the body`},
 	} {
@@ -181,9 +187,9 @@ func TestThePolicyOfAConnectionIsManifestGrantAndSettings(t *testing.T) {
 	}, nil)
 	w.run(t, w.send(t, "chat", "hi"))
 	got, err := json.Marshal(seen)
-	want := `{"Plugin":"test","Sender":"con_1","Rules":[` +
-		`{"Name":"api","Scheme":"https","Host":"acme.test","Port":8443,"Methods":["POST"],"Paths":["/api"],"Hosts":["*.test"],"Secrets":["token","second"]},` +
-		`{"Name":"files","Scheme":"https","Host":"files.test","Port":443,"Methods":["GET"],"Paths":["/"],"Hosts":null,"Secrets":null}],` +
+	want := `{"Plugin":"test","Sender":"con_1","App":"con_1","Rules":[` +
+		`{"Name":"api","Scheme":"https","Host":"acme.test","Port":8443,"Methods":["POST"],"Paths":["/api"],"Hosts":["*.test"],"Secrets":["token","second"],"Cached":false,"Rates":null},` +
+		`{"Name":"files","Scheme":"https","Host":"files.test","Port":443,"Methods":["GET"],"Paths":["/"],"Hosts":null,"Secrets":null,"Cached":false,"Rates":null}],` +
 		`"PrivateTargets":["127.0.0.1:8443"]}`
 	if err != nil || string(got) != want {
 		t.Errorf("policy\n%s, want\n%s", got, want)
@@ -231,13 +237,15 @@ func TestAnAttachmentIsUploadedWithoutPassingThroughTheGuest(t *testing.T) {
 }
 
 func FuzzHostFunctionArguments(f *testing.F) {
-	for _, args := range []string{`{"key":"k"}`, `{"name":"token","value":"x"}`, `{"handle":"med_1"}`, `{"prefix":"p","limit":3}`, `[]`, `{"key":"k","key":"l"}`} {
+	for _, args := range []string{`{"key":"k"}`, `{"name":"token","value":"x"}`, `{"handle":"med_1"}`, `{"prefix":"p","limit":3}`, `[]`,
+		`{"name":"token","algorithm":"HS256","token":"a.b.c"}`, `{"name":"token","algorithm":"ES256","claims":{}}`, `{"pem":"-----BEGIN CERTIFICATE-----","algorithm":"ed25519"}`, `{"key":"k","key":"l"}`} {
 		f.Add(args)
 	}
 	f.Fuzz(func(t *testing.T, args string) {
 		w := newWorld(t, nil)
 		for _, name := range []contract.HostFunction{contract.HostKVGet, contract.HostKVPut, contract.HostKVDelete, contract.HostKVList,
-			contract.HostSecretEqual, contract.HostHMACVerify, contract.HostHMACSign, contract.HostMediaLink, contract.HostMediaPut, contract.HostHTTPSend} {
+			contract.HostSecretEqual, contract.HostHMACVerify, contract.HostHMACSign, contract.HostMediaLink, contract.HostMediaPut, contract.HostHTTPSend,
+			contract.HostJWTVerify, contract.HostJWTSign, contract.HostSignatureVerify, contract.HostMediaFetch} {
 			answer := transcript(t, w, raw(name, args))[0]
 			if !json.Valid([]byte(answer)) {
 				t.Errorf("%s(%q) answered %q, which is no document", name, args, answer)

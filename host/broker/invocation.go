@@ -10,6 +10,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/host/registry"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
 	"github.com/seed75a60ee1/patchbay/sandbox"
 	"github.com/seed75a60ee1/patchbay/sandbox/recording"
 )
@@ -20,20 +21,37 @@ type invocation struct {
 	broker     *Broker
 	version    *registry.Version
 	connection domain.Connection
-	export     contract.Export
-	now        time.Time
+	// app is the connection's app; nil if it has none, or is one.
+	app    *domain.Connection
+	export contract.Export
+	now    time.Time
 	// command is the job's id; empty for deliveries.
 	command string
 
-	// body is the raw body of the delivery; nil for commands.
-	body []byte
+	// body is the raw body of the delivery, and received when it came; nil and zero for
+	// commands.
+	body     []byte
+	received time.Time
 	// tracked tells to remember what was read, so that the commit can check it.
 	tracked bool
 	kv      overlay
+	// routes is what route_put and route_delete asked for, in order.
+	routes []domain.RouteWrite
 	// journal is what a command asks of the host; nil for deliveries.
 	journal *journal
 	// paused is for how long a destination is left alone that the command asked for.
 	paused time.Duration
+	// carried is the token sets whose access tokens are in the request that is made, and refused
+	// those of the requests that were answered 401.
+	carried, refused []domain.TokenUse
+	// since is when a refusal must have been to count; see domain.TokenOwner.
+	since time.Time
+	// tokens is the token set that was handed over, to be committed with the delivery; nil if
+	// none was. renewed is the version that a refresh has made.
+	tokens  *domain.TokenSet
+	renewed uint64
+	// refresh is what the command renews; nil if it is none that does.
+	refresh *domain.Refresh
 	// recording is the invocation kept whole; nil if it never began.
 	recording *recording.Recording
 }
@@ -128,12 +146,21 @@ func kindOf(err error) string {
 	return "host"
 }
 
-// contractConnection is what the plugin is told about its connection.
-func contractConnection(c domain.Connection, v *registry.Version) contract.Connection {
-	return contract.Connection{
-		ID: c.ID, Workspace: c.Workspace, Name: c.Name, State: c.State,
-		Settings: v.Manifest.WithDefaults(c.Settings),
+// connectionInfo is what the plugin is told about its connection, or in app scope about the
+// app.
+func (inv *invocation) connectionInfo() contract.Connection {
+	c, m := inv.connection, &inv.version.Manifest
+	info := contract.Connection{ID: c.ID, Workspace: c.Workspace, Name: c.Name, State: c.State, IsApp: c.IsApp}
+	switch {
+	case c.IsApp:
+		info.Settings = m.In(manifest.ScopeApp).WithDefaults(c.Settings)
+	case inv.app != nil:
+		info.Settings = m.In(manifest.ScopeConnection).WithDefaults(c.Settings)
+		info.App = &contract.App{ID: inv.app.ID, Settings: m.In(manifest.ScopeApp).WithDefaults(inv.app.Settings)}
+	default:
+		info.Settings = m.WithDefaults(c.Settings)
 	}
+	return info
 }
 
 // effects is what the invocation gathered through its host functions.
@@ -141,6 +168,6 @@ func (inv *invocation) effects(events []contract.Event, commands []contract.Comm
 	return domain.Effects{
 		Workspace: inv.connection.Workspace, Connection: inv.connection.ID,
 		Reads: inv.kv.reads(), Scans: inv.kv.scans, Writes: inv.kv.changes(),
-		Events: events, Commands: commands, At: inv.now, Recording: inv.packed(),
+		Events: events, Commands: commands, Routes: inv.routes, Tokens: inv.tokens, At: inv.now, Recording: inv.packed(),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/host/failpoint"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/sandbox"
@@ -28,6 +29,10 @@ type journal struct {
 	store Store
 	job   string
 	begun begun
+	// seal encrypts what is kept; nil keeps it as it is. prompt has each answer made durable
+	// before the plugin sees it: what a platform hands out only once must not be lost.
+	seal   func(entry []byte) ([]byte, error)
+	prompt bool
 
 	mu      sync.Mutex // the timer writes, too
 	calls   []journalCall
@@ -86,7 +91,8 @@ var (
 
 // openJournal returns the journal of a job's run: of a new one, or of the one that was cut
 // off.
-func (b *Broker) openJournal(ctx context.Context, job string) (*journal, error) {
+func (b *Broker) openJournal(ctx context.Context, of domain.Job) (*journal, error) {
+	job := of.ID
 	if unsettled, ok := b.unsettled.Load(job); ok {
 		j := unsettled.(*journal)
 		j.resume()
@@ -100,7 +106,10 @@ func (b *Broker) openJournal(ctx context.Context, job string) (*journal, error) 
 	if len(entries) == 0 {
 		return j, nil
 	}
-	if err := j.load(entries); err != nil {
+	if entries, err = b.unsealed(of, entries); err == nil {
+		err = j.load(entries)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read the journal of job %s: %w", job, err)
 	}
 	j.resume()
@@ -256,6 +265,11 @@ func (j *journal) answered(answer []byte, err error) {
 	last := &j.calls[len(j.calls)-1]
 	last.Answer, last.Answered, last.Void = bytes.Clone(answer), err == nil, err != nil
 	j.flushed = min(j.flushed, len(j.calls))
+	if j.prompt && err == nil {
+		_ = j.flush(context.Background()) // if it cannot, the commit cannot either
+		failpoint.Hit(failpoint.CredentialsAfterAnswer)
+		return
+	}
 	run := j.runs
 	j.timer = time.AfterFunc(answerDelay, func() { j.late(run) })
 }
@@ -286,6 +300,11 @@ func (j *journal) flush(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if j.seal != nil {
+			if raw, err = j.seal(raw); err != nil {
+				return err
+			}
+		}
 		entries = append(entries, raw)
 	}
 	if len(entries) == 0 {
@@ -315,6 +334,8 @@ func effectful(name contract.HostFunction, args []byte) bool {
 		return !safeMethod(requestOf(name, args).Method)
 	case contract.HostMediaPut:
 		return true
+	case contract.HostMediaFetch: // what it keeps has one handle, however often the plugin runs
+		return true
 	}
 	return false
 }
@@ -339,6 +360,9 @@ func requestOf(name contract.HostFunction, args []byte) contract.HTTPRequest {
 			return contract.HTTPRequest{}
 		}
 		return put.Request
+	}
+	if name == contract.HostMediaFetch {
+		return contract.HTTPRequest{Method: "GET"}
 	}
 	var r contract.HTTPRequest
 	if contract.Unmarshal(args, &r) != nil {

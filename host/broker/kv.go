@@ -97,10 +97,19 @@ func (inv *invocation) stored(ctx context.Context, key string) (value string, ve
 func (inv *invocation) redo(name contract.HostFunction) func(args, answer []byte) {
 	return func(args, answer []byte) {
 		switch name {
-		case contract.HostHTTPSend, contract.HostMediaPut:
+		case contract.HostMediaFetch:
+			var result contract.MediaFetchResult
+			if contract.Unmarshal(answer, &result) == nil && result.Error != nil {
+				inv.paused = max(inv.paused, pauseOf(result.Error))
+				if result.Error.Code == contract.HostUnauthorised && !result.Error.Certain { // the platform said so
+					inv.recallToken(args, &contract.HTTPResult{Status: 401})
+				}
+			}
+		case contract.HostHTTPSend, contract.HostMediaPut, contract.HostHTTPCachedGet:
 			var result contract.HTTPResult
 			if contract.Unmarshal(answer, &result) == nil {
 				inv.notePause(&result)
+				inv.recallToken(args, &result)
 			}
 		case contract.HostKVPut:
 			var in contract.KVPut
@@ -112,6 +121,8 @@ func (inv *invocation) redo(name contract.HostFunction) func(args, answer []byte
 			if worked(answer) && contract.Unmarshal(args, &in) == nil {
 				inv.kv.write(deleting(&in))
 			}
+		case contract.HostRoutePut, contract.HostRouteDelete:
+			inv.redoRoute(args, answer, name == contract.HostRouteDelete)
 		}
 	}
 }

@@ -52,12 +52,14 @@ func (inv *invocation) mediaPut(ctx context.Context, in *contract.MediaPut) (*co
 	if err != nil {
 		return nil, err
 	}
-	return inv.notePause(inv.broker.opts.Egress.Upload(ctx, inv.policy(), inv.reveal, *in, domain.Attachment{
+	inv.carried = nil
+	return inv.noteAnswer(ctx, inv.broker.opts.Egress.Upload(ctx, inv.policy(), inv.reveal, *in, domain.Attachment{
 		Name: media.Name, MIME: media.MIME, SizeBytes: media.SizeBytes, Body: body,
 	})), nil
 }
 
-// answersPlatform tells whether a platform waits for what this invocation answers.
+// answersPlatform tells whether a platform waits for what this invocation answers, or a
+// person in front of a browser.
 func (inv *invocation) answersPlatform() bool {
-	return inv.export == contract.ExportReceive || inv.export == contract.ExportRoute
+	return inv.export == contract.ExportReceive || inv.export == contract.ExportRoute || inv.export == contract.ExportAuthorizeURL
 }

@@ -79,9 +79,14 @@ func (b *Broker) Receive(ctx context.Context, r Request) Answer {
 		b.opts.Metrics.Delivery(connection.Plugin, "limited", 0)
 		return tooMany(err)
 	}
+	release = sync.OnceFunc(release)
 	defer release()
 	now := b.opts.Now()
-	return b.process(ctx, connection, b.newDelivery(connection, r, now), false)
+	d := b.newDelivery(connection, r, now)
+	if connection.IsApp {
+		return b.route(ctx, connection, d, arrival{leave: release})
+	}
+	return b.process(ctx, connection, d, false)
 }
 
 func (b *Broker) newDelivery(c domain.Connection, r Request, now time.Time) domain.Delivery {
@@ -100,26 +105,28 @@ func (b *Broker) newDelivery(c domain.Connection, r Request, now time.Time) doma
 // effect although the connection has seen its like.
 func (b *Broker) process(ctx context.Context, c domain.Connection, d domain.Delivery, forced bool) Answer {
 	began := time.Now()
-	answer, outcome, recorded, err := b.attempt(ctx, c, &d, forced)
+	answer, outcome, recorded, err := b.attempt(ctx, c, &d, taking{forced: forced})
 	d.Took = time.Since(began)
 	if err != nil {
 		outcome = "failed"
 		answer = b.keepFailed(ctx, c, d, recorded, err)
 	}
-	b.opts.Metrics.Delivery(c.Plugin, outcome, d.Took)
-	answer.Delivery = d.ID
-	return answer
+	return b.counted(c, d, answer, outcome)
 }
 
 // attempt runs the plugin and commits, again and again as long as something that the
 // plugin had read changes meanwhile. The second run and later ones hold the connection's
 // lock, so that they get through. The recording is of the last run, for one that failed.
-func (b *Broker) attempt(ctx context.Context, c domain.Connection, d *domain.Delivery, forced bool) (a Answer, outcome string, recorded []byte, err error) {
+func (b *Broker) attempt(ctx context.Context, c domain.Connection, d *domain.Delivery, how taking) (a Answer, outcome string, recorded []byte, err error) {
 	version, release, err := b.acquire(ctx, c)
 	if err != nil {
 		return Answer{}, "", nil, err
 	}
 	defer release()
+	app, err := b.appOf(ctx, c)
+	if err != nil {
+		return Answer{}, "", nil, err
+	}
 	d.Digest = version.Digest
 	for try := range maxTries {
 		if try == 1 {
@@ -128,11 +135,15 @@ func (b *Broker) attempt(ctx context.Context, c domain.Connection, d *domain.Del
 			defer lock.Unlock()
 		}
 		inv := b.newInvocation(version, c, contract.ExportReceive)
-		answer, outcome, err := b.once(ctx, inv, *d, forced)
+		inv.app = app
+		answer, outcome, err := b.once(ctx, inv, *d, how)
 		switch {
 		case err == nil:
 			return answer, outcome, nil, nil
 		case !errors.Is(err, domain.ErrConflict):
+			if d.Routed != nil && d.Routed.Sealed { // what it carries is not to stand anywhere in the clear
+				return Answer{}, "", nil, err
+			}
 			return Answer{}, "", inv.packed(), err
 		}
 	}
@@ -160,25 +171,32 @@ func (b *Broker) lock(c contract.ConnectionID) *sync.Mutex {
 }
 
 // once is one run of the plugin with its commit.
-func (b *Broker) once(ctx context.Context, inv *invocation, d domain.Delivery, forced bool) (Answer, string, error) {
-	inv.body, inv.tracked = d.Body, true
+func (b *Broker) once(ctx context.Context, inv *invocation, d domain.Delivery, how taking) (Answer, string, error) {
+	d, err := b.openParked(d)
+	if err != nil {
+		return Answer{}, "", err
+	}
+	inv.body, inv.tracked, inv.received = d.Body, true, d.ReceivedAt
 	if inv.body == nil {
 		inv.body = []byte{}
 	}
-	in := &contract.ReceiveInput{Delivery: d.Delivery, Connection: contractConnection(inv.connection, inv.version)}
+	in := &contract.ReceiveInput{Delivery: d.Delivery, Connection: inv.connectionInfo()}
+	if d.Routed != nil {
+		in.Routed = &contract.Routed{Key: d.Routed.Key, Payload: d.Routed.Payload, Parked: d.Routed.Parked}
+	}
 	var out contract.ReceiveOutput
 	done := b.turns.take()
 	began := time.Now()
-	err := inv.call(ctx, in, &out, b.opts.ReceiveDeadline)
+	err = inv.call(ctx, in, &out, b.opts.ReceiveDeadline)
 	done()
 	if err != nil {
 		return Answer{}, "", err
 	}
 	d.Took = time.Since(began)
 	if out.Rejected != nil {
-		return b.reject(ctx, inv.connection, d, out)
+		return b.reject(ctx, inv.connection, d, out, how.claim)
 	}
-	return b.commit(ctx, inv, d, out, forced)
+	return b.commit(ctx, inv, d, out, how)
 }
 
 func (b *Broker) newInvocation(v *registry.Version, c domain.Connection, e contract.Export) *invocation {
@@ -186,31 +204,47 @@ func (b *Broker) newInvocation(v *registry.Version, c domain.Connection, e contr
 }
 
 // reject counts and audits a delivery that the plugin did not believe. Nothing else of
-// the plugin's output takes effect.
-func (b *Broker) reject(ctx context.Context, c domain.Connection, d domain.Delivery, out contract.ReceiveOutput) (Answer, string, error) {
+// the plugin's output takes effect. claim is the job that ran it, if one did.
+func (b *Broker) reject(ctx context.Context, c domain.Connection, d domain.Delivery, out contract.ReceiveOutput, claim string) (Answer, string, error) {
 	d.State, d.Body, d.Response = domain.DeliveryRejected, nil, out.Response
-	d.Code, d.Reason, d.Attempts = out.Rejected.Code, out.Rejected.Reason, d.Attempts+1
-	if err := b.opts.Store.KeepDelivery(ctx, d, nil); err != nil {
+	d.Code, d.Reason, d.Attempts, d.Routed = out.Rejected.Code, out.Rejected.Reason, d.Attempts+1, nil
+	keep := func() error { return b.opts.Store.KeepDelivery(ctx, d, nil) }
+	if claim != "" {
+		keep = func() error {
+			_, _, err := b.settleClaim(ctx, domain.ClaimEnd{JobID: claim, State: domain.JobDone, Delivery: &d})
+			return err
+		}
+	}
+	if err := keep(); err != nil {
 		return Answer{}, "", fmt.Errorf("keep a rejected delivery: %w", err)
 	}
 	b.audit(ctx, "platform", "delivery.rejected", c, string(d.ID), d.Code+": "+d.Reason)
+	b.strike(ctx, c, out.Rejected)
 	return b.answer(ctx, c, d.ID, out.Response), "rejected", nil
 }
 
-func (b *Broker) commit(ctx context.Context, inv *invocation, d domain.Delivery, out contract.ReceiveOutput, forced bool) (Answer, string, error) {
-	d.State, d.DedupeKey, d.Response, d.Attempts = domain.DeliveryAccepted, out.DedupeKey, out.Response, d.Attempts+1
+func (b *Broker) commit(ctx context.Context, inv *invocation, d domain.Delivery, out contract.ReceiveOutput, how taking) (Answer, string, error) {
+	d.State, d.DedupeKey, d.Attempts = domain.DeliveryAccepted, out.DedupeKey, d.Attempts+1
+	if how.claim == "" { // else the platform was answered before
+		d.Response = out.Response
+	}
 	effects := domain.DeliveryEffects{
 		Effects: inv.effects(out.Events, out.Commands), Delivery: d,
-		RepeatWindow: b.repeatWindow(inv.version),
+		RepeatWindow: b.repeatWindow(inv.version), ClaimJob: how.claim,
 	}
-	if forced {
+	if how.forced {
 		effects.Delivery.DedupeKey, effects.RepeatWindow = "", 0
+	}
+	if inv.tokens != nil { // they stand in the body in the clear, and it need not run again
+		effects.Delivery.Body, effects.Delivery.PayloadRemovedAt = nil, inv.now
 	}
 	committed, err := b.opts.Store.CommitDelivery(ctx, effects)
 	if err != nil {
 		return Answer{}, "", fmt.Errorf("commit a delivery: %w", err)
 	}
 	if !committed.Duplicate {
+		b.tokensCommitted(effects.Effects)
+		b.strikes.clear(d.Connection)
 		return b.answer(ctx, inv.connection, d.ID, out.Response), "accepted", nil
 	}
 	if err := b.supersede(ctx, d); err != nil {
@@ -269,6 +303,8 @@ func failureCode(err error) string {
 	switch {
 	case errors.Is(err, errDisabled):
 		return "plugin_disabled"
+	case errors.Is(err, errNoRoute):
+		return "plugin_no_route"
 	case errors.Is(err, registry.ErrRevoked):
 		return "plugin_revoked"
 	case errors.Is(err, registry.ErrNoPlugin):

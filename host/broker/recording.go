@@ -23,6 +23,7 @@ func (inv *invocation) packed() []byte {
 			c.Answer = nil
 		}
 	}
+	maskTokens(inv.recording)
 	return inv.recording.Pack()
 }
 
@@ -49,6 +50,9 @@ func (b *Broker) Recording(ctx context.Context, ws contract.WorkspaceID, owner s
 		}
 	}
 	mask(r)
+	if len(handedOver(r)) > 0 {
+		maskTokens(r) // the body of a delivery was left out when the recording was made
+	}
 	return r.Encode()
 }
 

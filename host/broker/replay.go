@@ -35,7 +35,11 @@ func (b *Broker) ReplayDelivery(ctx context.Context, by domain.Actor, ws contrac
 	}
 	d.ReplayedAt, d.Code, d.Reason = b.opts.Now(), "", ""
 	b.audit(ctx, by.Subject, "delivery.replayed", connection, string(id), "")
-	b.process(ctx, connection, d, force)
+	if connection.IsApp {
+		b.route(ctx, connection, d, arrival{forced: force, leave: func() {}})
+	} else {
+		b.process(ctx, connection, d, force)
+	}
 	return b.opts.Store.Delivery(ctx, id)
 }
 
@@ -58,6 +62,12 @@ func replayable(d domain.Delivery, force bool) error {
 		problem.Fix = "set force if it must be replayed all the same"
 	case domain.DeliveryRejected:
 		problem.Why = "the plugin did not believe it, and its body was not kept"
+		problem.Fix = "let the platform send it again"
+	case domain.DeliveryParked:
+		problem.Why = "it has not failed: it waits for its turn, or for a connection to claim it"
+		problem.Fix = "see what is unclaimed: patchbay app unclaimed"
+	case domain.DeliveryExpired:
+		problem.Why = "nobody claimed it in time, and its body was not kept"
 		problem.Fix = "let the platform send it again"
 	default:
 		problem.Why = "it took effect already"

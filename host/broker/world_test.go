@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed75a60ee1/patchbay/host/broker"
+	"github.com/seed75a60ee1/patchbay/host/credentials"
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/host/jobs"
 	"github.com/seed75a60ee1/patchbay/host/registry"
@@ -119,6 +120,8 @@ type outside struct {
 	sent  []contract.HTTPRequest
 	send  func(p domain.EgressPolicy, reveal secret.Reveal, r contract.HTTPRequest) *contract.HTTPResult
 	fetch func(url string) (string, error)
+	// reveal, if set, is called at the beginning of a download.
+	reveal func(secret.Reveal) error
 }
 
 func (o *outside) Send(_ context.Context, p domain.EgressPolicy, reveal secret.Reveal, r contract.HTTPRequest) *contract.HTTPResult {
@@ -128,12 +131,32 @@ func (o *outside) Send(_ context.Context, p domain.EgressPolicy, reveal secret.R
 	return o.send(p, reveal, r)
 }
 
-func (o *outside) Fetch(_ context.Context, _ domain.EgressPolicy, url string, _ []contract.Header, _ int64, w io.Writer) (string, error) {
+func (o *outside) Download(ctx context.Context, _ domain.EgressPolicy, reveal secret.Reveal, url string, headers []contract.Header,
+	_ int64, w io.Writer) (domain.Fetched, error) {
+	if o.reveal != nil {
+		if err := o.reveal(reveal); err != nil {
+			return domain.Fetched{}, err
+		}
+	}
+	for _, h := range headers {
+		name := strings.TrimSuffix(strings.TrimPrefix(h.Value, "{{secret:"), "}}")
+		value, err := reveal(ctx, name)
+		if err != nil {
+			return domain.Fetched{}, err
+		}
+		url += " " + h.Name + "=" + value.Reveal()
+	}
 	text, err := o.fetch(url)
 	if err == nil {
 		_, err = io.WriteString(w, text)
 	}
-	return "text/plain", err
+	return domain.Fetched{SizeBytes: int64(len(text)), ContentType: "text/plain", Name: "platform.txt"}, err
+}
+
+func (o *outside) CachedGet(_ context.Context, p domain.EgressPolicy, url string) *contract.HTTPResult {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.send(p, nil, contract.HTTPRequest{Method: "CACHED", URL: url})
 }
 
 func (o *outside) Upload(_ context.Context, p domain.EgressPolicy, reveal secret.Reveal, m contract.MediaPut, a domain.Attachment) *contract.HTTPResult {
@@ -153,6 +176,14 @@ func (v vault) Reveal(_ context.Context, _ contract.ConnectionID, name string) (
 		return secret.New(value), nil
 	}
 	return secret.Text{}, domain.ErrNotFound
+}
+
+func (v vault) Values(ctx context.Context, c contract.ConnectionID, name string) ([]secret.Text, error) {
+	newest, err := v.Reveal(ctx, c, name)
+	if old, ok := v[name+" before"]; ok && err == nil {
+		return []secret.Text{newest, secret.New(old)}, nil
+	}
+	return []secret.Text{newest}, err
 }
 
 func (v vault) Equal(ctx context.Context, c contract.ConnectionID, name, candidate string) (bool, error) {
@@ -246,6 +277,7 @@ type world struct {
 	plugins    *plugins
 	outside    *outside
 	vault      vault
+	tokens     *credentials.Tokens
 	counts     *counts
 	now        atomic.Int64 // Unix seconds
 	workspace  domain.Workspace
@@ -281,13 +313,24 @@ func newWorld(t *testing.T, g guest) *world {
 		t.Fatal(err)
 	}
 	w.opts = broker.Options{
-		Limits: &w.limits, Store: w.store, Plugins: w.plugins, Egress: w.outside, Secrets: w.vault, Media: files{}, Metrics: w.counts,
+		Limits: &w.limits, Store: w.store, Plugins: w.plugins, Egress: w.outside, Secrets: w.vault, Tokens: w.newTokens(t, clock), Media: files{}, Metrics: w.counts,
 		Policy:          jobs.Policy{Random: func(n int64) int64 { return n - 1 }},
 		ReceiveDeadline: time.Second, CommandDeadline: time.Second, MaxRepeatWindow: time.Minute, MediaMaxBytes: 1000, MediaLinkTTL: time.Hour,
 		Now: clock, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
 	}
 	w.restart()
 	return w
+}
+
+// newTokens is a keeper of token sets that renews none by itself.
+func (w *world) newTokens(t *testing.T, clock func() time.Time) *credentials.Tokens {
+	vault, err := credentials.OpenVault(t.TempDir(), clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.tokens = credentials.NewTokens(credentials.TokenOptions{Vault: vault, Store: w.store, Now: clock, Log: slog.New(slog.DiscardHandler),
+		Manifest: func(string) (*manifest.Manifest, error) { return &w.plugins.version.Manifest, nil }})
+	return w.tokens
 }
 
 // restart throws all away that is in memory only.

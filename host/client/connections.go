@@ -11,11 +11,13 @@ import (
 
 // Connection is a connection as the API shows it.
 type Connection struct {
-	ID        contract.ConnectionID    `json:"id"`
-	Workspace contract.WorkspaceID     `json:"workspace"`
-	Plugin    string                   `json:"plugin"`
-	Name      string                   `json:"name"`
-	State     contract.ConnectionState `json:"state"`
+	ID        contract.ConnectionID `json:"id"`
+	Workspace contract.WorkspaceID  `json:"workspace"`
+	Plugin    string                `json:"plugin"`
+	Name      string                `json:"name"`
+	// App is the app that it belongs to; empty if its plugin has no apps.
+	App   contract.ConnectionID    `json:"app,omitempty"`
+	State contract.ConnectionState `json:"state"`
 	// StateCode, StateReason and StateAction explain State; see contract.StateChange.
 	StateCode   string            `json:"state_code,omitempty"`
 	StateReason string            `json:"state_reason,omitempty"`
@@ -38,6 +40,8 @@ type NewConnection struct {
 	Name     string            `json:"name"`
 	Settings map[string]string `json:"settings,omitempty"`
 	Secrets  map[string]string `json:"secrets,omitempty"`
+	// App is the app that it belongs to; empty if the plugin has none, or one.
+	App contract.ConnectionID `json:"app,omitempty"`
 }
 
 // ConnectionPatch is what to change of a connection; nil leaves alone. Settings holds the

@@ -16,7 +16,8 @@ type Plugins struct {
 // excludes Egress, Secrets and HostFunctions.
 type Approval struct {
 	All bool `json:"all,omitempty"`
-	// Egress and Secrets name rules and secrets of the manifest.
+	// Egress and Secrets name rules and secrets of the manifest, and its credentials as
+	// "credential:NAME".
 	Egress  []string `json:"egress,omitempty"`
 	Secrets []string `json:"secrets,omitempty"`
 	// Hosts narrows egress rules, by name, to hosts that match one of the patterns.

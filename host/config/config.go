@@ -35,6 +35,7 @@ type Config struct {
 	Receive     Receive     `koanf:"receive"`
 	Command     Command     `koanf:"command"`
 	Jobs        Jobs        `koanf:"jobs"`
+	Credentials Credentials `koanf:"credentials"`
 	Subscribers Subscribers `koanf:"subscribers"`
 	Egress      Egress      `koanf:"egress"`
 	Media       Media       `koanf:"media"`
@@ -42,6 +43,8 @@ type Config struct {
 	Plugins     Plugins     `koanf:"plugins"`
 	Limits      Limits      `koanf:"limits"`
 	Retention   Retention   `koanf:"retention"`
+	Apps        Apps        `koanf:"apps"`
+	Health      Health      `koanf:"health"`
 	Store       Store       `koanf:"store"`
 	Shutdown    Shutdown    `koanf:"shutdown"`
 	Log         Log         `koanf:"log"`
@@ -90,6 +93,13 @@ type Jobs struct {
 	MaxRetryAfter time.Duration `koanf:"max_retry_after" default:"6h" min:"1s" max:"168h" desc:"Longest wait that a platform may ask for."`
 }
 
+// Credentials says how token sets are kept fresh.
+type Credentials struct {
+	Cooldown    time.Duration `koanf:"cooldown" default:"30s" min:"100ms" max:"1h" desc:"Wait before a token set is renewed again after a renewal that failed; it doubles from failure to failure."`
+	MaxCooldown time.Duration `koanf:"max_cooldown" default:"15m" min:"1s" max:"24h" desc:"Longest wait between two renewals of a token set that fail."`
+	GiveUpAfter time.Duration `koanf:"give_up_after" default:"96h" min:"1m" max:"2160h" desc:"How long renewals of a token set may fail before its connection needs somebody to act."`
+}
+
 // Subscribers says how events are sent to the URLs that tenants named.
 type Subscribers struct {
 	Window       int           `koanf:"window" default:"64" min:"1" max:"1024" desc:"How many events of one subscriber are under way at once, each of another conversation."`
@@ -109,7 +119,18 @@ type Egress struct {
 	MaxResponseBytes int64         `koanf:"max_response_bytes" default:"1MiB" min:"1KiB" max:"64MiB" unit:"bytes" desc:"How much of an answer's body a plugin gets to see."`
 	BreakerFailures  int           `koanf:"breaker_failures" default:"8" min:"1" max:"1000" desc:"How many requests to a destination must fail, four out of five, for it to be left alone for a while."`
 	BreakerDelay     time.Duration `koanf:"breaker_delay" default:"15s" min:"100ms" max:"1h" desc:"How long a destination that fails is left alone before it is tried again."`
+	Resolve          string        `koanf:"resolve" check:"targets" list:"," desc:"Addresses that are dialled without asking DNS, as HOST:PORT=IP:PORT; private ones must still be allowed at the connection. For tests, and for platforms inside one's own network."`
+	Cached           Cached        `koanf:"cached"`
 	MaxPause         time.Duration `koanf:"max_pause" default:"1h" min:"1s" max:"24h" desc:"Longest time for which a destination is left alone because it says so."`
+}
+
+// Cached bounds the answers that are kept for all connections of a plugin, such as signing
+// certificates.
+type Cached struct {
+	MaxBytes   int64         `koanf:"max_bytes" default:"16KiB" min:"1KiB" max:"1MiB" unit:"bytes" desc:"Largest answer that is kept; a larger one is refused."`
+	TotalBytes int64         `koanf:"total_bytes" default:"4MiB" min:"64KiB" max:"1GiB" unit:"bytes" desc:"Most that is kept of all answers; what was used longest ago goes first."`
+	Life       time.Duration `koanf:"life" default:"24h" min:"1s" max:"24h" desc:"How long an answer of status 200 is kept; any other is for a minute."`
+	PerMinute  int           `koanf:"per_minute" default:"10" min:"1" max:"1000" desc:"How often one plugin may have one host asked in a minute."`
 }
 
 // Media bounds attachments.
@@ -166,6 +187,23 @@ func (r Retention) conflicts(report func(name, why, allowed string)) {
 	}
 }
 
+// Health says how connections are probed.
+type Health struct {
+	Interval time.Duration `koanf:"interval" default:"5m" min:"0s" max:"24h" desc:"Time between two questions to a platform whether a connection works, where its plugin can ask; 0 asks never."`
+	AtOnce   int           `koanf:"at_once" default:"8" min:"1" max:"256" desc:"How many such questions are asked at a time; those of one workspace are half of them at most."`
+	Failures int           `koanf:"failures" default:"3" min:"1" max:"100" desc:"How many of them in a row must fail for a connection to be degraded."`
+}
+
+// Apps bounds what waits at the addresses of apps for a connection to claim it.
+type Apps struct {
+	MaxParked            int64         `koanf:"max_parked" default:"10000" min:"1" max:"10000000" desc:"Most deliveries of one app that wait for a connection to claim them; further ones are answered 503."`
+	MaxParkedBytes       int64         `koanf:"max_parked_bytes" default:"64MiB" min:"64KiB" max:"64GiB" unit:"bytes" desc:"Most bytes of the deliveries of one app that wait."`
+	MaxParkedPerKey      int64         `koanf:"max_parked_per_key" default:"1000" min:"1" max:"1000000" desc:"Most deliveries for one account that wait, so that one account does not take all the room."`
+	MaxParkedBytesPerKey int64         `koanf:"max_parked_bytes_per_key" default:"16MiB" min:"64KiB" max:"64GiB" unit:"bytes" desc:"Most bytes of the deliveries for one account that wait."`
+	MaxParkTime          time.Duration `koanf:"max_park_time" default:"720h" min:"1s" max:"720h" desc:"Longest time for which a delivery waits to be claimed, whatever its plugin asks for."`
+	ExpireInterval       time.Duration `koanf:"expire_interval" default:"30s" min:"100ms" max:"1h" desc:"How often deliveries are given up whose time is over."`
+}
+
 // Store says how the store's file is looked after.
 type Store struct {
 	CompactOnStartAbove int `koanf:"compact_on_start_above" default:"0" min:"0" max:"99" desc:"Share of the store's file, in percent, that may hold nothing, and 64 MiB at least, before the file is written anew at start, which takes time. 0 means never."`
@@ -214,6 +252,9 @@ func (c *Config) conflicts(report func(name, why, allowed string)) {
 	}
 	if c.Subscribers.BaseDelay > c.Subscribers.MaxDelay {
 		report("subscribers.base_delay", "it is more than subscribers.max_delay", "at most "+c.Subscribers.MaxDelay.String())
+	}
+	if c.Credentials.Cooldown > c.Credentials.MaxCooldown {
+		report("credentials.cooldown", "it is more than credentials.max_cooldown", "at most "+c.Credentials.MaxCooldown.String())
 	}
 	if c.Jobs.BaseDelay > c.Jobs.MaxDelay {
 		report("jobs.base_delay", "it is more than jobs.max_delay", "at most "+c.Jobs.MaxDelay.String())

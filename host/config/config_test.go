@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -162,5 +163,40 @@ func TestRetentionMustNotForgetWhatItKeeps(t *testing.T) {
 				t.Errorf("Load blames %q (%v), want %q", got.Name, err, tt.blamed)
 			}
 		})
+	}
+}
+
+func TestAddressesToDialAreAListOrOneText(t *testing.T) {
+	want := map[string]string{"api.acme.test:443": "127.0.0.1:8443", "keys.acme.test:443": "[::1]:9"}
+	const text = "api.acme.test:443=127.0.0.1:8443, keys.acme.test:443=[::1]:9"
+	for _, tt := range []struct {
+		name, yaml string
+		env        []string
+	}{
+		{"a list", "egress: {resolve: ['api.acme.test:443=127.0.0.1:8443', 'keys.acme.test:443=[::1]:9']}", nil},
+		{"a text", "egress: {resolve: '" + text + "'}", nil},
+		{"the environment", "", []string{"PATCHBAY_EGRESS_RESOLVE=" + text}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := load(t, tt.yaml, tt.env, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := config.ParseTargets(c.Egress.Resolve); err != nil || !maps.Equal(got, want) {
+				t.Errorf("got %v, %v, want %v", got, err, want)
+			}
+		})
+	}
+	for _, bad := range []string{"api.acme.test=127.0.0.1:1", "api.acme.test:443=localhost:1", "api.acme.test:443", "API.acme.test:443=127.0.0.1:1",
+		":443=127.0.0.1:1", "a.test:0=127.0.0.1:1", "a.test:1=127.0.0.1:1,a.test:1=127.0.0.1:2"} {
+		if _, err := load(t, "", []string{"PATCHBAY_EGRESS_RESOLVE=" + bad}, nil); err == nil || !strings.Contains(err.Error(), "HOST:PORT=IP:PORT") {
+			t.Errorf("%s: %v, want that it says what is right", bad, err)
+		}
+	}
+	if _, err := load(t, "egress: {resolve: [7]}", nil, nil); err == nil {
+		t.Error("a list of numbers was taken")
+	}
+	if _, err := load(t, "ingress: {listen: ['127.0.0.1:1']}", nil, nil); err == nil {
+		t.Error("a list was taken where one value belongs")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"slices"
@@ -116,6 +117,8 @@ func (s slot) allowed() string {
 		return "HOST:PORT"
 	case "url":
 		return "http://HOST or https://HOST, with a port if need be"
+	case "targets":
+		return "HOST:PORT=IP:PORT, and more after commas"
 	}
 	return "any text"
 }
@@ -208,8 +211,33 @@ func (s slot) checkText(text string) error {
 		return checkAddress(text)
 	case "url":
 		return checkURL(text)
+	case "targets":
+		_, err := ParseTargets(text)
+		return err
 	}
 	return nil
+}
+
+// ParseTargets reads "HOST:PORT=IP:PORT" pairs, joined by commas.
+func ParseTargets(text string) (map[string]string, error) {
+	targets := map[string]string{}
+	for _, pair := range strings.Split(text, ",") {
+		if pair = strings.TrimSpace(pair); pair == "" {
+			continue
+		}
+		name, address, found := strings.Cut(pair, "=")
+		if host, port, err := net.SplitHostPort(name); !found || err != nil || host == "" || port == "" || port == "0" || strings.ToLower(name) != name {
+			return nil, fmt.Errorf("%q does not begin with a host name in lower case and a port", pair)
+		}
+		if _, err := netip.ParseAddrPort(address); err != nil {
+			return nil, fmt.Errorf("%q does not end in an IP address and a port", pair)
+		}
+		if _, twice := targets[name]; twice {
+			return nil, fmt.Errorf("%s stands twice", name)
+		}
+		targets[name] = address
+	}
+	return targets, nil
 }
 
 func checkAddress(text string) error {
@@ -244,8 +272,12 @@ func portOf(address string) string {
 }
 
 // textOf writes a value of a file or a flag as the text that set parses.
-func textOf(value any) (string, error) {
+func (s slot) textOf(value any) (string, error) {
 	switch v := value.(type) {
+	case []any:
+		if separator := s.tag.Get("list"); separator != "" {
+			return joined(v, separator)
+		}
 	case string:
 		return v, nil
 	case bool, int, int64, uint64, time.Duration:
@@ -254,4 +286,17 @@ func textOf(value any) (string, error) {
 		return strconv.FormatFloat(v, 'f', -1, 64), nil
 	}
 	return "", errors.New("it is a list or a table, and should be one value")
+}
+
+// joined writes a list of texts as one.
+func joined(list []any, separator string) (string, error) {
+	texts := make([]string, len(list))
+	for i, v := range list {
+		text, ok := v.(string)
+		if !ok {
+			return "", errors.New("it holds what is no text")
+		}
+		texts[i] = text
+	}
+	return strings.Join(texts, separator), nil
 }

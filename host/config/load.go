@@ -153,7 +153,7 @@ func (l *loader) fill() {
 		if !ok {
 			continue
 		}
-		text, err := textOf(written.value)
+		text, err := s.textOf(written.value)
 		if err == nil {
 			err = s.set(text)
 		}

@@ -36,7 +36,7 @@ type Delivery struct {
 	// Digest is the plugin's, as far as one ran.
 	Digest string        `json:"digest,omitempty"`
 	State  DeliveryState `json:"state"`
-	// Body is the raw body. It is kept in every state but DeliveryRejected.
+	// Body is the raw body. It is kept in every state but DeliveryRejected and DeliveryExpired.
 	Body []byte `json:"body,omitempty"`
 	// BodySHA256 is the hash of the raw body, hex.
 	BodySHA256 string `json:"body_sha256"`
@@ -53,11 +53,14 @@ type Delivery struct {
 	Attempts int `json:"attempts"`
 	// ReplayedAt is when it was replayed last.
 	ReplayedAt time.Time `json:"replayed_at,omitzero"`
-	// PayloadRemovedAt is when retention removed its body and its recordings; zero if it has
-	// not.
+	// PayloadRemovedAt is when retention removed its body and its recordings, or when it handed
+	// tokens over and was kept without its body for that; zero if neither.
 	PayloadRemovedAt time.Time `json:"payload_removed_at,omitzero"`
 	// Took is how long the last run took, in nanoseconds.
 	Took time.Duration `json:"took_ns,omitempty"`
+	// Routed is what route found out about it, if it came to an app's address and is for a
+	// connection. It is kept as long as the delivery may yet run, apart from the record.
+	Routed *Routed `json:"-"`
 }
 
 // KVRead is one key-value entry that an invocation looked at, with the version it saw; 0
@@ -119,6 +122,9 @@ type DeliveryEffects struct {
 	// RepeatWindow makes a body that was committed and not answered within it count as
 	// seen, too; 0 means that bodies are not compared.
 	RepeatWindow time.Duration
+	// ClaimJob is the job that the commit ends, for a delivery that waited for its connection;
+	// empty if there is none.
+	ClaimJob string
 }
 
 // DeliveryCommitted is what a store answers to the commit of a delivery.

@@ -52,6 +52,17 @@ type EgressPolicy struct {
 	PrivateTargets []string
 }
 
+// Fetched describes a download.
+type Fetched struct {
+	// SizeBytes is how much was written.
+	SizeBytes int64
+	// ContentType is the platform's claim; look at the bytes instead.
+	ContentType string
+	// Name is a file name without a path, from Content-Disposition or else the URL; may be
+	// empty.
+	Name string
+}
+
 // ParsePrivateTarget reads an "ip:port" target that an operator may allow. It refuses what
 // is never a platform: the unspecified address, multicast, and link-local addresses,
 // where clouds keep the credentials of their machines.

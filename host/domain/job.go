@@ -149,6 +149,8 @@ type Command struct {
 	Payload      string                 `json:"payload,omitempty"`
 	Refresh      *Refresh               `json:"refresh,omitempty"`
 	Exchange     *Exchange              `json:"exchange,omitempty"`
+	// Unauthorised counts the runs that were repeated because the platform answered 401.
+	Unauthorised int `json:"unauthorised,omitempty"`
 	// Result is what the plugin answered, without its effects.
 	Result *CommandResult `json:"result,omitempty"`
 }
@@ -206,6 +208,8 @@ type CommandEffects struct {
 	Result    *CommandResult
 	// CountAttempt adds one to the job's attempts.
 	CountAttempt bool
+	// Unauthorised tells that the job runs again because the platform answered 401.
+	Unauthorised bool
 	// Unbegun tells that nothing ran. As long as the job is queued, the journal of a run that
 	// was cut off before stays.
 	Unbegun bool

@@ -45,7 +45,8 @@ type Grant struct {
 	// Hosts narrows granted egress rules by name: the host must also match one of these
 	// patterns ("api.acme.test", "*.acme.test"). A rule without an entry is not narrowed.
 	Hosts map[string][]string `json:"hosts,omitempty"`
-	// Secrets names the manifest's secrets that are granted.
+	// Secrets names the manifest's secrets that are granted, and its credentials as
+	// "credential:NAME".
 	Secrets []string `json:"secrets,omitempty"`
 	// HostFunctions names the host functions that are granted.
 	HostFunctions []string  `json:"host_functions,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
 
@@ -69,6 +70,8 @@ const (
 	ConnectionRead Permission = "connection.read"
 	// ConnectionWrite is for making, changing, checking and removing connections and bridges.
 	ConnectionWrite Permission = "connection.write"
+	// AppManage is for apps, their secrets, and what waits at them.
+	AppManage Permission = "app.manage"
 	// SubscriberRead is for looking at subscribers, and SubscriberWrite for making, changing,
 	// testing and removing them: they get every event of the workspace.
 	SubscriberRead  Permission = "subscriber.read"
@@ -116,6 +119,7 @@ var table = map[Permission]struct {
 	PrivateTargets:  {onHost, []Role{Operator}},
 	AuditRead:       {onHost, []Role{Operator, Reviewer}},
 	NoticeReadAny:   {onHost, []Role{Operator}},
+	AppManage:       {onHost, []Role{Operator}},
 	PluginReview:    {onHost, []Role{Operator, Reviewer}},
 	PluginRead:      {onHost, []Role{Operator, Reviewer, WorkspaceAdmin, WorkspaceMember, WorkspaceReader}},
 
@@ -146,12 +150,16 @@ func Permissions() []Permission {
 }
 
 // Can tells whether the principal may do a thing in a workspace. For permissions that
-// hold for the host, ws is ignored. Whoever answers for a workspace that somebody has no
+// hold for the host, ws is ignored. In the host's own workspace only operators may do
+// anything. Whoever answers for a workspace that somebody has no
 // role in says that it does not exist.
 func (p Principal) Can(permission Permission, ws contract.WorkspaceID) bool {
 	entry := table[permission] // of an unknown permission: no roles
 	if !slices.Contains(entry.roles, p.Role) {
 		return false
+	}
+	if entry.scope == inWorkspace && ws == domain.HostWorkspace {
+		return p.Role == Operator // apps and what came to them are nobody else's
 	}
 	return entry.scope == onHost || !p.Role.ofWorkspace() || p.Workspace == ws && ws != ""
 }

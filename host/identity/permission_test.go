@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/host/identity"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
@@ -16,6 +17,7 @@ var matrix = map[identity.Permission]string{
 	identity.HostMaintain:    "O....",
 	identity.TokenIssueAny:   "O....",
 	identity.PrivateTargets:  "O....",
+	identity.AppManage:       "O....",
 	identity.AuditRead:       "OR...",
 	identity.NoticeReadAny:   "O....",
 	identity.NoticeRead:      "O.A..",
@@ -39,7 +41,7 @@ var matrix = map[identity.Permission]string{
 // onHost holds the permissions for which no workspace matters.
 var onHost = map[identity.Permission]bool{
 	identity.WorkspaceCreate: true, identity.WorkspaceLimit: true, identity.TokenIssueAny: true, identity.PrivateTargets: true,
-	identity.AuditRead: true, identity.PluginReview: true, identity.PluginRead: true, identity.NoticeReadAny: true, identity.HostMaintain: true,
+	identity.AuditRead: true, identity.PluginReview: true, identity.PluginRead: true, identity.NoticeReadAny: true, identity.HostMaintain: true, identity.AppManage: true,
 }
 
 func TestCan(t *testing.T) {
@@ -59,6 +61,23 @@ func TestCan(t *testing.T) {
 				if got := p.Can(permission, ws); got != want {
 					t.Errorf("%s of wsp_1 can %s in %q: %v, want %v", role, permission, ws, got, want)
 				}
+			}
+		}
+	}
+}
+
+func TestOnlyOperatorsSeeTheHostsOwnWorkspace(t *testing.T) {
+	for _, permission := range identity.Permissions() {
+		if onHost[permission] {
+			continue
+		}
+		for _, role := range identity.Roles() {
+			p := identity.Principal{Subject: "x", Role: role}
+			if role != identity.Operator && role != identity.Reviewer {
+				p.Workspace = domain.HostWorkspace // whoever issued such a token
+			}
+			if got, want := p.Can(permission, domain.HostWorkspace), role == identity.Operator; got != want {
+				t.Errorf("%s can %s there: %v, want %v", role, permission, got, want)
 			}
 		}
 	}

@@ -118,7 +118,7 @@ func New(opts Options) *Scheduler {
 }
 
 // kinds lists the kinds of job, for a backlog that names each.
-var kinds = []domain.JobKind{domain.JobCommand, domain.JobEvent, domain.JobNotify}
+var kinds = []domain.JobKind{domain.JobCommand, domain.JobEvent, domain.JobNotify, domain.JobClaim}
 
 // Start reads the queue and begins to run jobs. It returns once the queue is read.
 func (s *Scheduler) Start(ctx context.Context) error {

@@ -32,6 +32,8 @@ type Store interface {
 	Workspace(ctx context.Context, id contract.WorkspaceID) (domain.Workspace, error)
 	UpdateWorkspace(ctx context.Context, id contract.WorkspaceID, change func(*domain.Workspace) error) (domain.Workspace, error)
 	Usage(ctx context.Context, ws contract.WorkspaceID) (domain.Usage, error)
+	// ExpireParked gives up at most so many deliveries that no connection claimed in time.
+	ExpireParked(ctx context.Context, now time.Time, most int) ([]domain.Parked, error)
 	Audit(ctx context.Context, e domain.AuditEntry) error
 	Stats() domain.StoreStats
 }
@@ -62,8 +64,10 @@ type Options struct {
 	Interval time.Duration
 	// Batch is the most records that one transaction removes; 100.
 	Batch int
-	Now   func() time.Time
-	Log   *slog.Logger
+	// ExpireInterval is how often deliveries are given up that nobody claimed in time; 30 s.
+	ExpireInterval time.Duration
+	Now            func() time.Time
+	Log            *slog.Logger
 }
 
 // Keeper removes what is too old. It is safe for concurrent use.
@@ -80,13 +84,18 @@ func New(opts Options) *Keeper {
 	if opts.Batch == 0 {
 		opts.Batch = 100
 	}
+	if opts.ExpireInterval == 0 {
+		opts.ExpireInterval = 30 * time.Second
+	}
 	return &Keeper{opts: opts}
 }
 
-// Run makes a pass every Interval until ctx ends, the first one an Interval from now.
+// Run makes a pass every Interval until ctx ends, the first one an Interval from now, and gives
+// up what nobody claimed in time.
 func (k *Keeper) Run(ctx context.Context) {
-	ticks := time.NewTicker(k.opts.Interval)
+	ticks, expiries := time.NewTicker(k.opts.Interval), time.NewTicker(k.opts.ExpireInterval)
 	defer ticks.Stop()
+	defer expiries.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -94,6 +103,10 @@ func (k *Keeper) Run(ctx context.Context) {
 		case <-ticks.C:
 			if _, err := k.Pass(ctx); err != nil && !errors.Is(err, ErrUnderWay) && ctx.Err() == nil {
 				k.opts.Log.Error("retention did not come to its end; it goes on at the next pass", "error", err)
+			}
+		case <-expiries.C:
+			if _, err := k.Expire(ctx); err != nil && ctx.Err() == nil {
+				k.opts.Log.Error("what nobody claimed could not be given up; it is tried again", "error", err)
 			}
 		}
 	}

@@ -34,6 +34,7 @@ type fake struct {
 	files   []media.Stored
 	removed []string
 	audited []string
+	parked  []domain.Parked
 	ws      domain.Workspace
 	metrics []string
 	block   chan struct{} // if not nil, steps wait for it
@@ -101,6 +102,15 @@ func (f *fake) UpdateWorkspace(ctx context.Context, id contract.WorkspaceID, cha
 
 func (f *fake) Usage(context.Context, contract.WorkspaceID) (domain.Usage, error) {
 	return domain.Usage{PayloadBytes: 42}, nil
+}
+
+func (f *fake) ExpireParked(_ context.Context, now time.Time, most int) (due []domain.Parked, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for len(f.parked) > 0 && len(due) < most && !f.parked[0].ExpiresAt.After(now) {
+		due, f.parked = append(due, f.parked[0]), f.parked[1:]
+	}
+	return due, f.fails
 }
 
 func (f *fake) Audit(_ context.Context, e domain.AuditEntry) error {

@@ -11,11 +11,11 @@ import (
 func (h *host) openDoors(context.Context) (err error) {
 	h.ingress = ingress.New(ingress.Options{
 		Gate: h.gateOptions(), MaxBodyBytes: h.cfg.Ingress.MaxBodyBytes, Broker: h.broker, Shedding: h.shedding(),
-		Links: h.links, Media: h.store, Files: h.files,
+		Links: h.links, Media: h.store, Files: h.files, OAuth: h.oauth,
 	})
 	h.api, err = api.New(api.Options{
 		Gate: h.gateOptions(), Identity: h.authority, Tenant: h.tenant, Reviewer: h.registry,
-		Replayer: h.broker, Bridges: h.bridges, Subscribers: h.subscribers, Recordings: h.broker, Upkeep: h.upkeep, Store: h.store, Metrics: h.metrics, MetricsHandler: h.metrics.Handler(),
+		Replayer: h.broker, Bridges: h.bridges, Subscribers: h.subscribers, Recordings: h.broker, Upkeep: h.upkeep, Authorizer: h.oauth, Prober: h.prober, Credentials: h.tokens, Store: h.store, Metrics: h.metrics, MetricsHandler: h.metrics.Handler(),
 		Ready: h.store.Ping, MediaMaxBytes: h.cfg.Media.MaxBytes, Version: Version(),
 	})
 	return err

@@ -24,7 +24,8 @@ type upkeep struct {
 func (h *host) newUpkeep() upkeep {
 	r := h.cfg.Retention
 	keeper := lifecycle.New(lifecycle.Options{
-		Store: h.store, Files: h.files, Metrics: h.metrics, Interval: r.Interval, Batch: r.Batch, Now: time.Now, Log: h.log,
+		Store: h.store, Files: h.files, Metrics: h.metrics, Interval: r.Interval, Batch: r.Batch,
+		ExpireInterval: h.cfg.Apps.ExpireInterval, Now: time.Now, Log: h.log,
 		Defaults: domain.Retention{PayloadDays: r.PayloadDays, EventDays: r.EventDays, DedupeDays: r.DedupeDays, MaxBytes: r.MaxBytes},
 	})
 	return upkeep{keeper, h}

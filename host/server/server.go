@@ -24,6 +24,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/host/credentials"
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/host/egress"
+	"github.com/seed75a60ee1/patchbay/host/health"
 	"github.com/seed75a60ee1/patchbay/host/identity"
 	"github.com/seed75a60ee1/patchbay/host/ingress"
 	"github.com/seed75a60ee1/patchbay/host/ingress/gate"
@@ -31,6 +32,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/host/keyfile"
 	"github.com/seed75a60ee1/patchbay/host/limits"
 	"github.com/seed75a60ee1/patchbay/host/media"
+	"github.com/seed75a60ee1/patchbay/host/oauth"
 	"github.com/seed75a60ee1/patchbay/host/registry"
 	"github.com/seed75a60ee1/patchbay/host/store"
 	"github.com/seed75a60ee1/patchbay/host/subscribers"
@@ -69,6 +71,7 @@ type host struct {
 	store       *store.Store
 	authority   *identity.Authority
 	keeper      *credentials.Keeper
+	tokens      *credentials.Tokens
 	egress      *egress.Client
 	files       *media.Files
 	links       *media.Links
@@ -80,6 +83,8 @@ type host struct {
 	scheduler   *jobs.Scheduler
 	told        atomic.Pointer[jobs.Scheduler] // scheduler, for the store, which is open before it
 	tenant      *tenant.Service
+	oauth       *oauth.Room
+	prober      *health.Room
 	bridges     *bridges.Room
 	subscribers *subscribers.Room
 	ingress     *ingress.Server
@@ -182,6 +187,7 @@ func (h *host) openData(ctx context.Context) (err error) {
 		return err
 	}
 	h.keeper = credentials.NewKeeper(vault, h.store)
+	h.tokens = h.newTokens(vault)
 	if err := h.openMedia(dir); err != nil {
 		return err
 	}
@@ -209,7 +215,13 @@ func (h *host) openMedia(dir string) (err error) {
 }
 
 func (h *host) openEgress(context.Context) (err error) {
+	resolve, err := config.ParseTargets(h.cfg.Egress.Resolve)
+	if err != nil {
+		return fmt.Errorf("egress.resolve: %w", err)
+	}
 	h.egress, err = egress.New(egress.Options{
+		Resolve: resolve, Cached: egress.CacheOptions{MaxBytes: h.cfg.Egress.Cached.MaxBytes, TotalBytes: h.cfg.Egress.Cached.TotalBytes,
+			Life: h.cfg.Egress.Cached.Life, PerMinute: h.cfg.Egress.Cached.PerMinute},
 		CACertFile: h.cfg.Egress.CAFile, DefaultTimeout: h.cfg.Egress.DefaultTimeout, MaxTimeout: h.cfg.Egress.MaxTimeout,
 		MaxRequestBytes: h.cfg.Egress.MaxRequestBytes, MaxResponseBytes: h.cfg.Egress.MaxResponseBytes, Observe: h.observe,
 		BreakerFailures: h.cfg.Egress.BreakerFailures, BreakerDelay: h.cfg.Egress.BreakerDelay, MaxPause: h.cfg.Egress.MaxPause,
@@ -283,19 +295,23 @@ func (h *host) openBroker(ctx context.Context) error {
 	policy := jobs.Policy{MaxAttempts: h.cfg.Jobs.MaxAttempts, MaxFaults: h.cfg.Jobs.MaxFaults, MaxAge: h.cfg.Jobs.MaxAge,
 		BaseDelay: h.cfg.Jobs.BaseDelay, MaxDelay: h.cfg.Jobs.MaxDelay, MaxRetryAfter: h.cfg.Jobs.MaxRetryAfter}
 	h.broker = broker.New(broker.Options{
-		Store: h.store, Plugins: h.registry, Egress: h.egress, Secrets: h.keeper, Media: attachments{h.files, h.links},
+		Store: h.store, Plugins: h.registry, Egress: h.egress, Secrets: h.keeper, Tokens: h.tokens, Pages: h.egress, Authorize: h.consent, Media: attachments{h.files, h.links},
 		Metrics: h.metrics, Limits: h.limits, Policy: policy,
 		ReceiveDeadline: h.cfg.Receive.Deadline, CommandDeadline: h.cfg.Command.Deadline, MaxRepeatWindow: h.cfg.Receive.MaxRepeatWindow,
-		MediaMaxBytes: h.cfg.Media.MaxBytes, MediaLinkTTL: h.cfg.Media.LinkTTL,
-		Now: time.Now, Random: rand.Reader, Log: h.log,
+		MediaMaxBytes: h.cfg.Media.MaxBytes, MediaLinkTTL: h.cfg.Media.LinkTTL, PublicURL: h.publicURL(),
+		Parking: domain.ParkBounds{Deliveries: h.cfg.Apps.MaxParked, Bytes: h.cfg.Apps.MaxParkedBytes,
+			KeyDeliveries: h.cfg.Apps.MaxParkedPerKey, KeyBytes: h.cfg.Apps.MaxParkedBytesPerKey},
+		MaxParkTime: h.cfg.Apps.MaxParkTime,
+		Now:         time.Now, Random: rand.Reader, Log: h.log,
 	})
+	h.oauth, h.prober = h.newOAuth(), h.newProber()
 	h.subscribers = h.newSubscribers()
 	h.scheduler = jobs.New(jobs.Options{Queue: h.store, Runner: runners{
-		domain.JobCommand: h.broker, domain.JobEvent: h.broker, domain.JobNotify: h.subscribers,
+		domain.JobCommand: commands{h.broker, h}, domain.JobEvent: h.broker, domain.JobClaim: h.broker, domain.JobNotify: h.subscribers,
 	}, Workers: h.cfg.Jobs.Workers, Log: h.log})
 	h.told.Store(h.scheduler) // what was queued before, it reads when it starts
 	h.tenant = tenant.New(tenant.Options{
-		Store: h.store, Plugins: h.registry, Secrets: h.keeper, Files: h.files, Jobs: h.scheduler, Limits: h.limits,
+		Store: h.store, Plugins: h.registry, Secrets: h.keeper, Tokens: h.tokens, Files: h.files, Jobs: h.scheduler, Limits: h.limits,
 		PublicURL: h.publicURL(), MediaMaxBytes: h.cfg.Media.MaxBytes, Now: time.Now, Random: rand.Reader, Log: h.log,
 	})
 	h.bridges = h.newBridges()
@@ -317,7 +333,11 @@ func (h *host) serve(ctx context.Context, ready func(Addresses)) error {
 	group.Go(func() error { return h.api.Serve(h.managementListener) })
 	group.Go(func() error { h.registry.Watch(running); return nil })
 	group.Go(func() error { h.bridges.Run(running); return nil })
+	group.Go(func() error { h.tokens.Run(running); return nil })
 	group.Go(func() error { h.upkeep.Run(running); return nil })
+	if h.cfg.Health.Interval > 0 {
+		group.Go(func() error { h.prober.Run(running); return nil })
+	}
 	group.Go(func() error {
 		<-running.Done()
 		h.log.Info("stopping: what is under way comes to its end", "grace", h.cfg.Shutdown.Grace)

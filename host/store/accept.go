@@ -50,9 +50,16 @@ func (t *tx) commitDelivery(e domain.DeliveryEffects) (domain.DeliveryCommitted,
 	if err != nil {
 		return none, err
 	}
+	claim, err := t.claimBefore(e.ClaimJob, e.Connection, e.Delivery.ID)
+	if err != nil {
+		return none, err
+	}
 	if first, err := t.firstAnswer(before, &e); err != nil || first != nil {
 		if err != nil {
 			return none, err
+		}
+		if claim != nil {
+			t.endRepeatedClaim(*claim, *before, e.At)
 		}
 		return domain.DeliveryCommitted{Duplicate: true, Delivery: first.Delivery, Response: first.Response}, nil
 	}
@@ -68,6 +75,9 @@ func (t *tx) commitDelivery(e domain.DeliveryEffects) (domain.DeliveryCommitted,
 	if err := t.accept(before, &e); err != nil {
 		return none, err
 	}
+	if claim != nil {
+		t.endClaim(*claim, domain.JobDone, e.At)
+	}
 	t.putRecording(e.Workspace, string(e.Delivery.ID), e.Delivery.Attempts, e.Recording)
 	t.sawTraffic(e.Connection, e.At, time.Time{})
 	return committed, nil
@@ -78,12 +88,20 @@ func (t *tx) check(e *domain.Effects) (*kvPlan, error) {
 	if err := t.checkReads(e); err != nil {
 		return nil, err
 	}
+	if err := t.checkRoutes(e); err != nil {
+		return nil, err
+	}
 	return t.planKV(e)
 }
 
 // apply makes the effects that deliveries and commands have in common. It returns the
 // events that became visible and the jobs that were queued.
 func (t *tx) apply(from source, plan *kvPlan, e *domain.Effects) ([]domain.Event, []domain.Job, error) {
+	if e.Tokens != nil {
+		if err := t.putTokens(*e.Tokens); err != nil {
+			return nil, nil, err
+		}
+	}
 	if err := plan.apply(t); err != nil {
 		return nil, nil, err
 	}
@@ -94,7 +112,8 @@ func (t *tx) apply(from source, plan *kvPlan, e *domain.Effects) ([]domain.Event
 	for _, request := range e.Commands {
 		jobs = append(jobs, t.addRequest(from, request))
 	}
-	return events, jobs, nil
+	claimed, err := t.applyRoutes(e)
+	return events, append(jobs, claimed...), err
 }
 
 // firstAnswer returns the answer of the delivery that this one repeats; nil if it is new.
@@ -125,6 +144,7 @@ func (t *tx) firstAnswer(before *domain.Delivery, e *domain.DeliveryEffects) (*f
 // accept keeps the delivery itself and what makes it known again.
 func (t *tx) accept(before *domain.Delivery, e *domain.DeliveryEffects) error {
 	d := e.Delivery
+	d.Answered = d.Answered || before != nil && before.Answered // it may have been marked since it was read
 	switch {
 	case d.DedupeKey != "":
 		t.putDoc(bucketDedupe, dedupeKey(d.Connection, d.DedupeKey), firstAnswer{d.ID, d.Response})
@@ -132,6 +152,9 @@ func (t *tx) accept(before *domain.Delivery, e *domain.DeliveryEffects) error {
 		d.DedupeKey = before.DedupeKey
 	}
 	t.putDelivery(before, d)
+	if !d.PayloadRemovedAt.IsZero() {
+		t.dropPayload(d.Workspace, string(d.ID)) // it handed tokens over, which stand in it
+	}
 	if e.RepeatWindow <= 0 {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"container/heap"
 	"iter"
+	"math"
 
 	"go.etcd.io/bbolt"
 
@@ -105,9 +106,18 @@ func (h *heads) Pop() any {
 // children returns the different first parts that follow prefix in a bucket, each with
 // prefix before it. It jumps from one to the next, whatever stands between.
 func (t *tx) children(bucket []byte, prefix key) []key {
+	return t.childrenAfter(bucket, prefix, nil, math.MaxInt)
+}
+
+// childrenAfter is children from behind the child prefix+after on, and at most so many.
+func (t *tx) childrenAfter(bucket []byte, prefix key, after []byte, most int) []key {
 	var found []key
 	c := t.bolt.Bucket(bucket).Cursor()
-	for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); {
+	start := prefix
+	if len(after) > 0 {
+		start = successor(prefix.with(after))
+	}
+	for k, _ := c.Seek(start); k != nil && bytes.HasPrefix(k, prefix) && len(found) < most; {
 		end := len(prefix) + partBytes(k[len(prefix):])
 		if end > len(k) {
 			t.harm(bucket, k)

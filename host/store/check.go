@@ -39,8 +39,9 @@ func (s *Store) Check(ctx context.Context) []string {
 func (c *checker) run() {
 	c.attempt(c.pages)
 	for _, part := range []func(){
-		c.seals, c.connections, c.secrets, c.kv, c.deliveries, c.dedupe, c.events, c.messages,
-		c.conversations, c.jobs, c.journal, c.commands, c.plugins, c.audit, c.tokens, c.usage, c.subscribers, c.bridges, c.indices,
+		c.seals, c.connections, c.secrets, c.tokenSets, c.kv, c.deliveries, c.dedupe, c.events, c.messages,
+		c.conversations, c.jobs, c.journal, c.commands, c.plugins, c.audit, c.tokens, c.usage, c.subscribers, c.bridges,
+		c.routes, c.routed, c.parked, c.indices,
 	} {
 		c.attempt(part)
 	}
@@ -125,7 +126,7 @@ func (c *checker) indices() {
 		bucketByWorkspace, bucketByEndpoint, bucketTraffic, bucketKVExpiry, bucketKVUsage, bucketDeliveryListing,
 		bucketFailedBodies, bucketMessageOrder, bucketMessageStatus, bucketMessagePlatform, bucketJobIDs,
 		bucketJobListing, bucketQueue, bucketLanes, bucketRevokedUntil, bucketBodies,
-		bucketAnswered,
+		bucketAnswered, bucketByApp, bucketRouteListing, bucketParkedKeys, bucketParkedExpiry, bucketRouteUsage,
 	} {
 		held := 0
 		for range c.tx.scan(bucket, nil, nil) {
@@ -145,6 +146,12 @@ func (c *checker) connections() {
 		}
 		if len(c.tx.get(bucketTraffic, position)) != 16 {
 			c.report("%s: it has no traffic record", name)
+		}
+		if err := c.tx.appThere(record); err != nil {
+			c.report("%s: %v", name, err)
+		}
+		if record.Health.Said.State != "" && record.StateChange() != record.Health.State() {
+			c.report("%s: it is %q, and what is known of its health says %q", name, record.State, record.Health.State().State)
 		}
 		c.entries[string(bucketTraffic)]++
 		c.want(name, connectionIndex(record))

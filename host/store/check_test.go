@@ -64,10 +64,32 @@ func furnished(t *testing.T) *store.Store {
 	ok(s.RevokeToken(ctx, "jti", time.Now().Add(time.Hour)))
 	ok(s.CreateSubscriber(ctx, domain.Subscriber{ID: "sub_1", Workspace: "wsp_1"}, nil))
 	ok(furnishBridge(ctx, s))
+	ok(furnishApp(ctx, s))
+	ok(s.PutTokens(ctx, domain.TokenSet{Owner: "con_1", Workspace: "wsp_1", Version: 1, Sealed: []byte("sealed")}))
 	for range 3 {
 		ok(s.Audit(ctx, domain.AuditEntry{Action: "a"}))
 	}
 	return s
+}
+
+// furnishApp puts in an app with a connection that has a key, and a delivery that waits for
+// another.
+func furnishApp(ctx context.Context, s *store.Store) error {
+	at := time.Now()
+	parked := domain.Parked{Delivery: "dlv_parked", App: "con_app", Key: "unclaimed", At: at, ExpiresAt: at.Add(time.Hour)}
+	body := []byte("body")
+	kept := domain.Delivery{Delivery: contract.Delivery{ID: parked.Delivery, ReceivedAt: at, BodyBytes: int64(len(body))}, Body: body,
+		Routed: &domain.Routed{App: "con_app", Key: "unclaimed", Parked: true}}
+	err := errors.Join(s.CreateWorkspace(ctx, domain.Workspace{ID: domain.HostWorkspace}),
+		s.CreateConnection(ctx, domain.Connection{ID: "con_app", Workspace: domain.HostWorkspace, Plugin: "acme", IsApp: true, Endpoint: "f"}, nil),
+		s.CreateConnection(ctx, domain.Connection{ID: "con_of_app", Workspace: "wsp_1", Plugin: "acme", App: "con_app", Endpoint: "g"}, nil))
+	if err == nil {
+		_, err = s.AssignRoute(ctx, "con_app", "claimed", "con_of_app", at)
+	}
+	if err == nil {
+		_, err = s.ParkDelivery(ctx, domain.NewParked{Parked: parked, Kept: kept})
+	}
+	return err
 }
 
 // tampered runs a change of the file behind the store's back.
@@ -81,7 +103,7 @@ func tampered(t *testing.T, s *store.Store, change func(*bbolt.Tx) error) {
 // TestCheckSeesWhatIsLost takes the first entry out of each bucket and damages it, one
 // after the other. These buckets hold records that nothing points to.
 func TestCheckSeesWhatIsLost(t *testing.T) {
-	alone := map[string]bool{"meta": true, "refusals": true, "media": true, "secrets": true, "plugins_active": true, "idempotency": true, "repeats": true, "notices": true, "delivery_answered": true}
+	alone := map[string]bool{"meta": true, "refusals": true, "media": true, "tokens": true, "secrets": true, "plugins_active": true, "idempotency": true, "repeats": true, "notices": true, "delivery_answered": true}
 	s := furnished(t)
 	if problems := s.Check(t.Context()); len(problems) > 0 {
 		t.Fatalf("before anything is lost: %v", problems)
@@ -117,6 +139,7 @@ func TestCheckSeesWhatIsTooMuch(t *testing.T) {
 		"connections_by_workspace", "connections_by_endpoint", "traffic", "kv", "kv_usage", "kv_expiry", "deliveries_by_state",
 		"failed_by_body", "delivery_bodies", "delivery_answered", "messages_by_order", "messages_by_status", "messages_by_name", "jobs_by_id",
 		"jobs_by_state", "queue", "lanes", "plugins_active", "revoked_by_until", "events", "events_removed", "dedupe", "repeats", "audit",
+		"connections_by_app", "routes", "routes_by_holder", "routed", "parked_by_key", "parked_by_expiry", "route_usage",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := furnished(t)

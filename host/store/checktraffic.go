@@ -49,7 +49,7 @@ func (c *checker) dedupe() {
 		if errors.Is(err, domain.ErrNotFound) {
 			return // it was removed for its age; its key outlives it
 		}
-		if err != nil || d.State != domain.DeliveryAccepted {
+		if err != nil || d.State != domain.DeliveryAccepted && !c.routedKey(position, d) {
 			c.report("dedupe key %x: delivery %q is %q: %v", position, first.Delivery, d.State, err)
 		}
 	})
@@ -125,6 +125,8 @@ func (c *checker) burden(name string, job domain.Job) {
 		c.report("%s: it carries command %v", name, job.Command)
 	case job.Kind == domain.JobNotify:
 		c.notification(name, job)
+	case job.Kind == domain.JobClaim:
+		c.claim(name, job)
 	case job.State == domain.JobQueued && c.tx.owns(job.Workspace, job.Connection) != nil:
 		c.report("%s: it is queued for a connection that is not there", name)
 	}

@@ -175,7 +175,7 @@ func (t *tx) commitCommand(e domain.CommandEffects) (domain.CommandCommitted, er
 	}
 	c.Events, c.Jobs, err = t.apply(from, plan, &e.Effects)
 	c.Events = append(told, c.Events...)
-	if err == nil && e.RemoveConnection {
+	if err == nil && e.RemoveConnection && t.appUnused(connection) == nil { // else somebody connected meanwhile
 		err = t.deleteConnection(e.Connection, e.At)
 	}
 	return c, err
@@ -209,9 +209,14 @@ func (t *tx) runJob(before domain.Job, e *domain.CommandEffects) domain.Job {
 	if e.State == domain.JobQueued {
 		after.NotBefore = e.NotBefore
 	}
-	if e.Result != nil {
+	if e.Result != nil || e.Unauthorised {
 		command := *before.Command
-		command.Result = e.Result
+		if e.Result != nil {
+			command.Result = e.Result
+		}
+		if e.Unauthorised {
+			command.Unauthorised++
+		}
 		after.Command = &command
 	}
 	t.putJob(&before, after)

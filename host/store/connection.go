@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -20,7 +21,7 @@ func (s *Store) CreateConnection(ctx context.Context, c domain.Connection, secre
 		if t.has(bucketConnections, key(c.ID)) {
 			return fmt.Errorf("connection %q: %w", c.ID, domain.ErrExists)
 		}
-		if err := t.endpointFree(c); err != nil {
+		if err := errors.Join(t.endpointFree(c), t.appThere(c)); err != nil {
 			return err
 		}
 		t.putConnection(nil, c)
@@ -59,7 +60,7 @@ func connectionIndex(c domain.Connection) []entry {
 	if c.Endpoint != "" {
 		index = append(index, entry{bucketByEndpoint, key(c.Endpoint), []byte(c.ID)})
 	}
-	return index
+	return append(index, appIndex(c)...)
 }
 
 func workspaceKey(ws contract.WorkspaceID) key { return newKey().text(string(ws)) }
@@ -162,7 +163,7 @@ func (s *Store) Connections(ctx context.Context, ws contract.WorkspaceID, p doma
 	})
 }
 
-// UpdateConnection changes a connection. Its ID, Workspace and CreatedAt and the times of
+// UpdateConnection changes a connection. Its ID, Workspace, App and CreatedAt and the times of
 // its traffic stay as they are. ErrExists if the new endpoint is taken; an error of
 // modify is returned and nothing is changed.
 func (s *Store) UpdateConnection(ctx context.Context, id contract.ConnectionID, modify func(*domain.Connection) error) (domain.Connection, error) {
@@ -179,6 +180,7 @@ func (s *Store) UpdateConnection(ctx context.Context, id contract.ConnectionID, 
 			return after, err
 		}
 		after.ID, after.Workspace, after.CreatedAt = before.ID, before.Workspace, before.CreatedAt
+		after.App, after.IsApp = before.App, before.IsApp
 		after.LastInboundAt, after.LastOutboundAt = before.LastInboundAt, before.LastOutboundAt
 		if err := t.endpointFree(after); err != nil {
 			return after, err
@@ -190,8 +192,9 @@ func (s *Store) UpdateConnection(ctx context.Context, id contract.ConnectionID, 
 
 // DeleteConnection removes a connection with its endpoint, secrets and key-value entries,
 // and cancels its queued commands. Events that wait go out without what was not fetched. Its
-// bridges are paused. Deliveries, messages and events stay.
-// ErrNotFound if there is none.
+// bridges are paused, and the keys by which its app's deliveries found it are free again.
+// Deliveries, messages and events stay; those that were claimed and have not run have failed.
+// ErrNotFound if there is none, ErrConflict if it is an app that has connections.
 func (s *Store) DeleteConnection(ctx context.Context, id contract.ConnectionID) error {
 	now := s.opts.Now()
 	return s.update(ctx, "delete connection", func(t *tx) error { return t.deleteConnection(id, now) })
@@ -203,6 +206,11 @@ func (t *tx) endWithConnection(job domain.Job, now time.Time) error {
 	if job.Kind == domain.JobEvent && job.Event != nil {
 		return t.releaseUnfetched(job, "The connection was removed before the attachment was fetched.", now)
 	}
+	if job.Kind == domain.JobClaim && job.Claim != nil {
+		if err := t.failClaimed(job); err != nil {
+			return err
+		}
+	}
 	_, err := t.cancel(job, "connection_deleted", "The connection was removed.", now)
 	return err
 }
@@ -210,6 +218,9 @@ func (t *tx) endWithConnection(job domain.Job, now time.Time) error {
 func (t *tx) deleteConnection(id contract.ConnectionID, now time.Time) error {
 	c, err := t.connection(id)
 	if err != nil {
+		return err
+	}
+	if err := t.appUnused(c); err != nil {
 		return err
 	}
 	queued, err := t.jobsOf(id, domain.JobQueued)
@@ -224,8 +235,13 @@ func (t *tx) deleteConnection(id contract.ConnectionID, now time.Time) error {
 	if err := t.stopBridges(c, now); err != nil {
 		return err
 	}
+	t.dropRoutes(c)
+	if err := t.discardAll(id); err != nil {
+		return err
+	}
 	t.reindex(connectionIndex(c), nil)
 	t.clear(bucketSecrets, connectionKey(id))
+	t.delete(bucketTokens, key(id))
 	t.clear(bucketKV, connectionKey(id))
 	t.clear(bucketKVExpiry, connectionKey(id))
 	t.delete(bucketKVUsage, key(id))

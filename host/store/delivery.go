@@ -14,6 +14,7 @@ import (
 // deliveryStates are the states in the order in which the index numbers them, from 1.
 var deliveryStates = []domain.DeliveryState{
 	domain.DeliveryAccepted, domain.DeliveryRejected, domain.DeliveryFailed, domain.DeliverySuperseded,
+	domain.DeliveryParked, domain.DeliveryExpired,
 }
 
 func deliveryState(s domain.DeliveryState) byte {
@@ -40,7 +41,9 @@ func hashed(d domain.Delivery) domain.Delivery {
 // meanwhile: a commit whose caller stopped waiting may have happened. The recording is
 // that of its last run; nil keeps none.
 func (s *Store) KeepDelivery(ctx context.Context, d domain.Delivery, recording []byte) error {
-	if d.State == domain.DeliveryAccepted || deliveryState(d.State) == 0 {
+	switch d.State {
+	case domain.DeliveryRejected, domain.DeliveryFailed, domain.DeliverySuperseded:
+	default:
 		return &domain.Invalid{Problems: []domain.Problem{{Field: "state", Value: string(d.State),
 			Why: "only a commit accepts a delivery", Fix: "use rejected, failed or superseded"}}}
 	}
@@ -66,8 +69,9 @@ func (t *tx) putDelivery(before *domain.Delivery, after domain.Delivery) {
 		old = deliveryIndex(*before)
 	}
 	t.reindex(old, deliveryIndex(after))
+	t.putRouted(after)
 	switch {
-	case after.State == domain.DeliveryRejected:
+	case after.State == domain.DeliveryRejected, after.State == domain.DeliveryExpired:
 		if before != nil {
 			t.charge(after.Workspace, -len(t.get(bucketBodies, key(after.ID))))
 			t.delete(bucketBodies, key(after.ID))
@@ -108,13 +112,14 @@ func (s *Store) Delivery(ctx context.Context, id contract.DeliveryID) (domain.De
 		if d.Body = bytes.Clone(t.get(bucketBodies, key(id))); d.Body == nil && keepsBody(d) && t.damage == nil {
 			t.damage = damaged(bucketBodies, key(id), "it is gone")
 		}
-		return d, nil
+		d.Routed, err = t.routedBefore(id)
+		return d, err
 	})
 }
 
 // keepsBody tells whether a delivery must have its body.
 func keepsBody(d domain.Delivery) bool {
-	return d.BodyBytes > 0 && d.State != domain.DeliveryRejected && d.PayloadRemovedAt.IsZero()
+	return d.BodyBytes > 0 && d.State != domain.DeliveryRejected && d.State != domain.DeliveryExpired && d.PayloadRemovedAt.IsZero()
 }
 
 // delivery returns a delivery without its body.

@@ -115,8 +115,12 @@ func (t *tx) endEventJob(before domain.Job, at time.Time) {
 }
 
 // show applies an event to what the host knows and gives it the next place among the
-// events of its workspace. An event that says nothing new is dropped: it has no Seq.
+// events of its workspace. An event that says nothing new is dropped: it has no Seq. How its
+// attachments were asked for is nobody's business any more.
 func (t *tx) show(e domain.Event, at time.Time) (domain.Event, error) {
+	for m := range media(e.Data) {
+		m.SourceHeaders = nil
+	}
 	why, err := t.learn(&e, at)
 	if err != nil {
 		return e, err

@@ -114,12 +114,10 @@ func (t *tx) learnState(e *domain.Event, at time.Time) (why string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("the state of connection %q: %w", e.Connection, err)
 	}
-	if before.State == n.State && before.StateCode == n.Code && before.StateReason == n.Reason {
-		return "the connection is in that state already", nil
+	state, changed := t.learnHealth(before, domain.CausePlugin, n, at)
+	if !changed {
+		return "it does not change the connection's state", nil
 	}
-	after := before
-	after.State, after.StateCode, after.StateReason, after.StateAction = n.State, n.Code, n.Reason, n.Action
-	after.UpdatedAt = at
-	t.putConnection(&before, after)
+	e.Data.State = &state
 	return "", nil
 }

@@ -59,11 +59,13 @@ type memos struct {
 	connections memo[domain.Connection]
 	workspaces  memo[domain.Workspace]
 	secrets     memo[domain.Secret]
+	tokens      memo[domain.TokenSet]
 }
 
 // ownConnection returns a connection that the caller may change.
 func ownConnection(c domain.Connection) domain.Connection {
 	c.Settings = maps.Clone(c.Settings)
 	c.PrivateTargets, c.Setup, c.Capabilities = slices.Clone(c.PrivateTargets), slices.Clone(c.Setup), slices.Clone(c.Capabilities)
+	c.Health = c.Health.Clone()
 	return c
 }

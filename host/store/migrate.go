@@ -32,10 +32,32 @@ func schemaOf(b *bbolt.Tx) (uint64, error) {
 	return unpackNumber(version), nil
 }
 
-// upgrade writes a file of an older layout anew in the present one. The old file stays until
-// the new one is complete and durable.
+// upgrade brings a file of an older layout up to date. One of the first layout is written
+// anew: the old file stays until the new one is complete and durable.
 func upgrade(old *bbolt.DB) error {
+	schema := uint64(0)
+	err := old.View(func(b *bbolt.Tx) (err error) {
+		schema, err = schemaOf(b)
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case schema > firstSchema:
+		return old.Update(addBuckets)
+	}
 	return replace(context.Background(), old, old.Path(), fillFromFirst)
+}
+
+// addBuckets turns layout 2 into layout 3, which has buckets for apps and for token sets, and
+// is otherwise the same.
+func addBuckets(b *bbolt.Tx) error {
+	for _, name := range allBuckets() {
+		if _, err := b.CreateBucketIfNotExists(name); err != nil {
+			return fmt.Errorf("create %s: %w", name, err)
+		}
+	}
+	return b.Bucket(bucketMeta).Put(keySchema, packNumber(schemaVersion))
 }
 
 // rebuilt are the buckets of which nothing is taken over from layout 1: their entries follow
@@ -45,7 +67,7 @@ var rebuilt = map[string]bool{
 	string(bucketMessageStatus): true, string(bucketQueue): true,
 }
 
-// fillFromFirst is a fill for [replace]: it turns layout 1 into layout 2.
+// fillFromFirst is a fill for [replace]: it turns layout 1 into the present one.
 func fillFromFirst(ctx context.Context, from *bbolt.Tx, to *bbolt.DB) error {
 	b, err := newBulk(ctx, to)
 	if err != nil {
@@ -64,7 +86,7 @@ func fillFromFirst(ctx context.Context, from *bbolt.Tx, to *bbolt.DB) error {
 	return b.commit()
 }
 
-// sealRecords copies what layout 2 holds as layout 1 did, but for the checksums.
+// sealRecords copies what is held as layout 1 did, but for the checksums.
 func sealRecords(b *bulk, from *bbolt.Tx) error {
 	for _, name := range allBuckets() {
 		if rebuilt[string(name)] {

@@ -2,12 +2,16 @@ package store_test
 
 import (
 	"compress/gzip"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/host/store"
@@ -52,6 +56,56 @@ func TestAFileOfLayout1IsBroughtUpToDate(t *testing.T) {
 	}
 	if _, err := os.Stat(path + ".rewriting"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("something is left beside the file: %v", err)
+	}
+}
+
+// TestAFileOfLayout2IsBroughtUpToDate: layout 3 has more buckets, and is otherwise the same.
+func TestAFileOfLayout2IsBroughtUpToDate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "patchbay.db")
+	s := openAt(t, path).Store
+	if err := s.CreateWorkspace(t.Context(), domain.Workspace{ID: "wsp_1"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	makeLayout2(t, path)
+	if _, err := store.OpenReadOnly(path, store.Options{}); err == nil {
+		t.Error("it was read as if it were up to date")
+	}
+	s = openAt(t, path).Store
+	if _, err := s.Workspace(t.Context(), "wsp_1"); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Tokens(t.Context(), "con_1"); !errors.Is(err, domain.ErrNotFound) {
+		t.Error(err)
+	}
+	for _, problem := range s.Check(t.Context()) {
+		t.Error(problem)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// makeLayout2 turns a file of layout 3 that holds neither apps nor token sets into one of
+// layout 2.
+func makeLayout2(t *testing.T, path string) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(b *bbolt.Tx) error {
+		for _, name := range []string{"tokens", "connections_by_app", "routes", "routes_by_holder", "routed", "parked", "parked_by_key", "parked_by_expiry", "route_usage"} {
+			if err := b.DeleteBucket([]byte(name)); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		return b.Bucket([]byte("meta")).Put([]byte("schema"), binary.BigEndian.AppendUint64(nil, 2))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
 

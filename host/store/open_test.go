@@ -49,7 +49,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		want    string // of the error
 	}{
 		{"another process has it", func(t *testing.T, path string) { openAt(t, path) }, "another process has it open; stop that one"},
-		{"a newer program wrote it", func(t *testing.T, path string) { rewrite(t, path, "meta", 99) }, "its schema is 99 and this program writes 2"},
+		{"a newer program wrote it", func(t *testing.T, path string) { rewrite(t, path, "meta", 99) }, "its schema is 99 and this program writes 3"},
 		{"it belongs to something else", func(t *testing.T, path string) { rewrite(t, path, "theirs", 1) }, "not one of Patchbay's"},
 		{"it is no such file", func(t *testing.T, path string) { write(t, path, strings.Repeat("not a database ", 2000)) }, "invalid database"},
 		{"it is cut short", func(t *testing.T, path string) { write(t, path, "x") }, "open store"},

@@ -26,6 +26,8 @@ const (
 	listOldestDeliveries listing = 'D'
 	listBridges          listing = 'b'
 	listBridgeLinks      listing = 'l'
+	listAppConnections   listing = 'A'
+	listParked           listing = 'p'
 )
 
 // maxCursor is the longest cursor that is looked at. A position is at most two parts of

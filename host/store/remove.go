@@ -28,7 +28,18 @@ func (t *tx) removeDelivery(d domain.Delivery) error {
 // dropPayload removes the recordings of a delivery or a job, and the body of a delivery. It
 // returns how many bytes that were.
 func (t *tx) dropPayload(ws contract.WorkspaceID, owner string) int64 {
-	var dropped int
+	dropped := t.dropRecordings(ws, owner) + t.dropRouted(ws, contract.DeliveryID(owner))
+	if body := t.get(bucketBodies, key(owner)); body != nil {
+		dropped += len(body)
+		t.charge(ws, -len(body))
+		t.delete(bucketBodies, key(owner))
+	}
+	return int64(dropped)
+}
+
+// dropRecordings removes the recordings of a delivery or a job, and returns how many bytes
+// that were.
+func (t *tx) dropRecordings(ws contract.WorkspaceID, owner string) (dropped int) {
 	var runs []uint64
 	for position, recording := range t.scan(bucketRecordings, newKey().text(owner), nil) {
 		dropped += len(recording)
@@ -37,12 +48,8 @@ func (t *tx) dropPayload(ws contract.WorkspaceID, owner string) int64 {
 	for _, run := range runs {
 		t.delete(bucketRecordings, recordingKey(owner, int(run)))
 	}
-	if body := t.get(bucketBodies, key(owner)); body != nil {
-		dropped += len(body)
-		t.delete(bucketBodies, key(owner))
-	}
 	t.charge(ws, -dropped)
-	return int64(dropped)
+	return dropped
 }
 
 // removeEvent removes the oldest event of a workspace. Its number is not given out again.

@@ -78,6 +78,7 @@ func (s *sweep) findPayload(ctx context.Context, after string, most int) (findin
 		switch damage := s.t.excuse(); {
 		case err != nil || damage != nil:
 			found.swept.Damaged++
+		case o.delivery != nil && o.delivery.State == domain.DeliveryParked: // it has its own time
 		case s.old(o.at, s.age(o.ws).PayloadDays), tentative[o.ws] < s.plan.Over[o.ws]:
 			found.doomed = append(found.doomed, []byte(id))
 			tentative[o.ws] += o.bytes

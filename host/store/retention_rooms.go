@@ -20,7 +20,7 @@ func judgeDelivery(s *sweep, _, doc []byte) (verdict, int, error) {
 	if err != nil {
 		return stays, 0, err
 	}
-	if s.old(d.ReceivedAt, s.age(d.Workspace).EventDays) {
+	if d.State != domain.DeliveryParked && s.old(d.ReceivedAt, s.age(d.Workspace).EventDays) {
 		return goes, 0, nil
 	}
 	return s.mayStop(d.ReceivedAt, s.plan.Shortest.EventDays), 0, nil

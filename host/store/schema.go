@@ -8,7 +8,7 @@ import (
 )
 
 // schemaVersion is what this program writes. RATIONALE.md holds the layout.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // The buckets. A record bucket holds JSON documents, unless its comment says otherwise;
 // an index bucket can be made anew from the records.
@@ -21,6 +21,7 @@ var (
 	bucketByWorkspace = []byte("connections_by_workspace")
 	bucketByEndpoint  = []byte("connections_by_endpoint")
 	bucketSecrets     = []byte("secrets") // connection, name
+	bucketTokens      = []byte("tokens")  // connection → its token set
 
 	bucketKV       = []byte("kv")        // connection, key → version, expiry, value
 	bucketKVUsage  = []byte("kv_usage")  // connection → keys, bytes, floor
@@ -50,6 +51,15 @@ var (
 	bucketLanes       = []byte("lanes")         // lane, sequence number, of queued jobs
 	bucketIdempotency = []byte("idempotency")   // workspace, key
 
+	bucketByApp        = []byte("connections_by_app") // app, connection
+	bucketRoutes       = []byte("routes")             // app, key → connection
+	bucketRouteListing = []byte("routes_by_holder")   // connection, key
+	bucketRouted       = []byte("routed")             // delivery → what route found out, while it may yet run
+	bucketParked       = []byte("parked")             // delivery
+	bucketParkedKeys   = []byte("parked_by_key")      // app, key, delivery
+	bucketParkedExpiry = []byte("parked_by_expiry")   // time, delivery
+	bucketRouteUsage   = []byte("route_usage")        // connection → keys; app[, key] → parked deliveries, bytes: see parked.go
+
 	bucketPlugins  = []byte("plugins")        // digest
 	bucketActive   = []byte("plugins_active") // name → digest
 	bucketRefusals = []byte("refusals")       // file
@@ -74,12 +84,13 @@ var (
 func allBuckets() [][]byte {
 	return [][]byte{
 		bucketMeta, bucketWorkspaces, bucketConnections, bucketTraffic, bucketByWorkspace, bucketByEndpoint,
-		bucketSecrets, bucketKV, bucketKVUsage, bucketKVExpiry, bucketDeliveries, bucketBodies, bucketAnswered,
+		bucketSecrets, bucketTokens, bucketKV, bucketKVUsage, bucketKVExpiry, bucketDeliveries, bucketBodies, bucketAnswered,
 		bucketDeliveryListing, bucketFailedBodies, bucketDedupe, bucketRepeats, bucketEvents, bucketEventsRemoved,
 		bucketMessages, bucketMessageOrder, bucketMessageStatus, bucketMessagePlatform, bucketConversations,
 		bucketJobs, bucketJobIDs, bucketJobListing, bucketQueue, bucketLanes, bucketIdempotency,
 		bucketRecordings, bucketJournal, bucketNotices, bucketSubscribers, bucketSubscriberProgress, bucketBridges,
 		bucketBridgeProgress, bucketBridgeLinks, bucketUsage,
+		bucketByApp, bucketRoutes, bucketRouteListing, bucketRouted, bucketParked, bucketParkedKeys, bucketParkedExpiry, bucketRouteUsage,
 		bucketPlugins, bucketActive, bucketRefusals, bucketMedia, bucketAudit, bucketRevoked, bucketRevokedUntil,
 	}
 }

@@ -38,10 +38,11 @@ func (s *Store) Secrets(ctx context.Context, c contract.ConnectionID) ([]domain.
 	})
 }
 
-// HoldsSecrets tells whether there is any secret of any connection or subscriber.
+// HoldsSecrets tells whether there is any secret of any connection or subscriber, or any
+// token set.
 func (s *Store) HoldsSecrets(ctx context.Context) (bool, error) {
 	return view(ctx, s, "look for secrets", func(t *tx) (bool, error) {
-		for _, bucket := range [][]byte{bucketSecrets, bucketSubscribers} {
+		for _, bucket := range [][]byte{bucketSecrets, bucketTokens, bucketSubscribers} {
 			if k, _ := t.bolt.Bucket(bucket).Cursor().First(); k != nil {
 				return true, nil
 			}

@@ -88,11 +88,20 @@ func (t *tx) moveOn(m *messageRecord, report contract.StatusReport, at time.Time
 	}
 	after := *m
 	after.Status, after.Failure, after.UpdatedAt = report.Status, report.Failure, at
-	if report.Parts != nil {
-		after.Outcomes = report.Parts
+	if parts := fates(report); parts != nil {
+		after.Outcomes = parts
 	}
 	t.putMessage(m, after)
 	return true
+}
+
+// fates is what a report says became of each part; a failure says it of a message that was
+// refused because of its parts.
+func fates(report contract.StatusReport) []contract.PartOutcome {
+	if report.Parts == nil && report.Failure != nil {
+		return report.Failure.Parts
+	}
+	return report.Parts
 }
 
 // moveEarlier moves on the messages before m that went the same way in its conversation.
@@ -163,7 +172,7 @@ func (t *tx) earlierInbound(m *messageRecord, status contract.MessageStatus) (id
 // event does not queue behind the media of the conversation: it concerns what the tenant
 // wrote, not what it reads. It returns nothing if the message is further already.
 func (t *tx) report(from source, m *messageRecord, report contract.StatusReport) []domain.Event {
-	report.PlatformID, report.MessageID = m.PlatformID, m.ID
+	report.PlatformID, report.MessageID, report.Parts = m.PlatformID, m.ID, fates(report)
 	if !t.moveOn(m, report, from.at) {
 		return nil
 	}

@@ -17,7 +17,7 @@ const ticketChunk = 4096
 
 // ticketKinds are the kinds of job in the order in which tickets number them, from 1. A new
 // kind goes to the end: the numbers are in files.
-var ticketKinds = []domain.JobKind{domain.JobCommand, domain.JobEvent, domain.JobNotify}
+var ticketKinds = []domain.JobKind{domain.JobCommand, domain.JobEvent, domain.JobNotify, domain.JobClaim}
 
 // QueuedTickets calls each with the ticket of every queued job, in the order of Seq, and
 // stops at its first error, which it returns. Tickets are read in chunks: each may call the

@@ -52,6 +52,13 @@ func (t *tx) measuredUsage(strange func(recording []byte)) (map[contract.Workspa
 		}
 		sums[d.Workspace] += int64(len(body))
 	}
+	for id, routed := range t.scan(bucketRouted, nil, nil) {
+		d, err := load[domain.Delivery](t, bucketDeliveries, id)
+		if err != nil {
+			return nil, fmt.Errorf("delivery %q: %w", id, err)
+		}
+		sums[d.Workspace] += int64(len(routed))
+	}
 	for position, recording := range t.scan(bucketRecordings, nil, nil) {
 		ws, known := t.recordingWorkspace(position)
 		if !known {

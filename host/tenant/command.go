@@ -38,6 +38,9 @@ func (s *Service) Send(ctx context.Context, by domain.Actor, ws contract.Workspa
 	if err != nil {
 		return domain.Job{}, domain.Message{}, err
 	}
+	if c.IsApp {
+		return domain.Job{}, domain.Message{}, invalid("connection", string(id), "it is an app, and no conversation is the app's own", "send to a connection of it")
+	}
 	if err := s.checkSend(ctx, ws, send); err != nil {
 		return domain.Job{}, domain.Message{}, err
 	}

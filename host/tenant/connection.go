@@ -24,6 +24,22 @@ type NewConnection struct {
 	// Secrets holds what the tenant brings; those that the manifest generates may be left
 	// out.
 	Secrets map[string]string
+	// App is the app that it belongs to, for a plugin that has apps. Without it, it is the
+	// plugin's only one.
+	App contract.ConnectionID
+}
+
+// newThing is a connection or an app to make.
+type newThing struct {
+	NewConnection
+	isApp bool
+}
+
+func (n newThing) idPrefix() string {
+	if n.isApp {
+		return "app"
+	}
+	return "con"
 }
 
 // ConnectionPatch is a change of a connection. A setting with an empty value goes back to
@@ -41,15 +57,28 @@ const maxSecretBytes = 16 << 10
 
 // CreateConnection makes a connection and asks the plugin to set it up.
 func (s *Service) CreateConnection(ctx context.Context, by domain.Actor, ws contract.WorkspaceID, n NewConnection) (domain.Connection, error) {
+	if ws == domain.HostWorkspace {
+		return domain.Connection{}, invalid("workspace", string(ws), "it is the host's own, for apps", "make the connection in a tenant's workspace")
+	}
 	version, release, err := s.enabled(ctx, ws, n.Plugin)
 	if err != nil {
 		return domain.Connection{}, err
 	}
 	defer release()
+	app, err := s.appFor(ctx, version, n.App)
+	if err != nil {
+		return domain.Connection{}, err
+	}
+	n.App = app
+	return s.make(ctx, by, version, ws, newThing{NewConnection: n})
+}
+
+// make makes a connection or an app, once if the request has a name.
+func (s *Service) make(ctx context.Context, by domain.Actor, version *registry.Version, ws contract.WorkspaceID, n newThing) (domain.Connection, error) {
 	if err := check(version, n); err != nil {
 		return domain.Connection{}, err
 	}
-	claimed, settled, err := s.claim(ctx, ws, "con")
+	claimed, settled, err := s.claim(ctx, ws, n.idPrefix())
 	if err != nil {
 		return domain.Connection{}, err
 	}
@@ -74,7 +103,7 @@ func (s *Service) CreateConnection(ctx context.Context, by domain.Actor, ws cont
 
 // makeConnection makes a connection with that id, unless a repeat of the same request does
 // so at the same time: then it returns that one.
-func (s *Service) makeConnection(ctx context.Context, by domain.Actor, v *registry.Version, ws contract.WorkspaceID, id contract.ConnectionID, n NewConnection) (domain.Connection, error) {
+func (s *Service) makeConnection(ctx context.Context, by domain.Actor, v *registry.Version, ws contract.WorkspaceID, id contract.ConnectionID, n newThing) (domain.Connection, error) {
 	connection, secrets, err := s.prepare(v, ws, id, n)
 	if err != nil {
 		return domain.Connection{}, err
@@ -88,7 +117,11 @@ func (s *Service) makeConnection(ctx context.Context, by domain.Actor, v *regist
 		}
 		return domain.Connection{}, fmt.Errorf("create connection: %w", err)
 	}
-	s.audit(ctx, by, "connection.created", ws, connection.ID, string(connection.ID), n.Plugin+" "+n.Name)
+	action := "connection.created"
+	if n.isApp {
+		action = "app.created"
+	}
+	s.audit(ctx, by, action, ws, connection.ID, string(connection.ID), n.Plugin+" "+n.Name)
 	return connection, nil
 }
 
@@ -111,11 +144,13 @@ func (s *Service) enabled(ctx context.Context, ws contract.WorkspaceID, plugin s
 }
 
 // check finds every problem of a new connection at once.
-func check(v *registry.Version, n NewConnection) error {
+func check(v *registry.Version, n newThing) error {
+	m := part(v, n.isApp)
+	elsewhere, settings, secrets := misplaced(v, n.isApp, n.Settings, n.Secrets)
 	problems := slices.Concat(
-		checkName("name", n.Name),
-		settingProblems(v.Manifest.CheckSettings(n.Settings)),
-		secretProblems(v.Manifest.Secrets, n.Secrets),
+		checkName("name", n.Name), elsewhere,
+		settingProblems(m.CheckSettings(settings)),
+		secretProblems(m.Secrets, secrets),
 	)
 	if len(problems) > 0 {
 		return &domain.Invalid{Problems: problems}
@@ -151,28 +186,28 @@ func secretProblems(declared map[string]manifest.Secret, brought map[string]stri
 	return problems
 }
 
-func (s *Service) prepare(v *registry.Version, ws contract.WorkspaceID, id contract.ConnectionID, n NewConnection) (domain.Connection, []domain.Secret, error) {
+func (s *Service) prepare(v *registry.Version, ws contract.WorkspaceID, id contract.ConnectionID, n newThing) (domain.Connection, []domain.Secret, error) {
 	endpoint, err := secret.Generate(s.opts.Random, endpointBytes)
 	if err != nil {
 		return domain.Connection{}, nil, fmt.Errorf("make an endpoint: %w", err)
 	}
 	now := s.opts.Now()
 	c := domain.Connection{
-		ID: id, Workspace: ws, Plugin: n.Plugin, Name: n.Name,
+		ID: id, Workspace: ws, Plugin: n.Plugin, Name: n.Name, App: n.App, IsApp: n.isApp,
 		State: contract.StatePending, Endpoint: endpoint.Reveal(), Settings: n.Settings, CreatedAt: now, UpdatedAt: now,
 		Capabilities: v.Manifest.Capabilities,
 	}
-	secrets, err := s.seal(v, c.ID, n.Secrets)
+	secrets, err := s.seal(part(v, n.isApp).Secrets, c.ID, n.Secrets)
 	return c, secrets, err
 }
 
 // seal encrypts the secrets that were brought and generates the missing ones.
-func (s *Service) seal(v *registry.Version, c contract.ConnectionID, brought map[string]string) ([]domain.Secret, error) {
+func (s *Service) seal(declared map[string]manifest.Secret, c contract.ConnectionID, brought map[string]string) ([]domain.Secret, error) {
 	var secrets []domain.Secret
-	for _, name := range slices.Sorted(maps.Keys(v.Manifest.Secrets)) {
+	for _, name := range slices.Sorted(maps.Keys(declared)) {
 		value := secret.New(brought[name])
 		if _, ok := brought[name]; !ok {
-			bytes := v.Manifest.Secrets[name].GenerateBytes
+			bytes := declared[name].GenerateBytes
 			if bytes == 0 {
 				continue // optional, and not brought
 			}
@@ -249,7 +284,8 @@ func (s *Service) apply(v *registry.Version, c *domain.Connection, patch Connect
 			settings[name] = value
 		}
 	}
-	problems := slices.Concat(checkName("name", c.Name), settingProblems(v.Manifest.CheckSettings(settings)))
+	elsewhere, own, _ := misplaced(v, c.IsApp, settings, nil)
+	problems := slices.Concat(checkName("name", c.Name), elsewhere, settingProblems(part(v, c.IsApp).CheckSettings(own)))
 	if len(problems) > 0 {
 		return &domain.Invalid{Problems: problems}
 	}
@@ -263,6 +299,9 @@ func (s *Service) apply(v *registry.Version, c *domain.Connection, patch Connect
 func (s *Service) RemoveConnection(ctx context.Context, by domain.Actor, ws contract.WorkspaceID, id contract.ConnectionID) (domain.Job, error) {
 	c, err := s.connection(ctx, ws, id)
 	if err != nil {
+		return domain.Job{}, err
+	}
+	if err := s.unused(ctx, c); err != nil {
 		return domain.Job{}, err
 	}
 	s.audit(ctx, by, "connection.removal_asked", ws, id, string(id), c.Name)
@@ -287,7 +326,8 @@ func (s *Service) can(plugin string, ability contract.Export) bool {
 }
 
 // AllowPrivateTargets lists the private "ip:port" targets that a connection may send to.
-// Only an operator may say so.
+// Only an operator may say so. The plugin is asked to set the connection up anew, since it may
+// not have reached its platform before.
 func (s *Service) AllowPrivateTargets(ctx context.Context, by domain.Actor, ws contract.WorkspaceID, id contract.ConnectionID, targets []string) (domain.Connection, error) {
 	if _, err := s.connection(ctx, ws, id); err != nil {
 		return domain.Connection{}, err
@@ -303,7 +343,7 @@ func (s *Service) AllowPrivateTargets(ctx context.Context, by domain.Actor, ws c
 		return domain.Connection{}, fmt.Errorf("allow private targets: %w", err)
 	}
 	s.audit(ctx, by, "connection.private_targets", ws, id, string(id), strings.Join(targets, ", "))
-	return c, nil
+	return c, s.setUpAnew(ctx, by, c)
 }
 
 func targetProblems(targets []string) (problems []domain.Problem) {
@@ -354,17 +394,18 @@ func (s *Service) fresh(ctx context.Context, c domain.Connection, name, value st
 		return secret.Text{}, err
 	}
 	defer release()
-	declared, ok := version.Manifest.Secrets[name]
-	var problems []domain.Problem
-	if !ok {
+	own := part(version, c.IsApp).Secrets
+	declared, ok := own[name]
+	problems, _, _ := misplaced(version, c.IsApp, nil, map[string]string{name: value})
+	if !ok && len(problems) == 0 {
 		problems = append(problems, domain.Problem{Field: "name", Value: name, Why: "the plugin has no such secret",
-			Fix: "it has: " + strings.Join(slices.Sorted(maps.Keys(version.Manifest.Secrets)), ", ")})
+			Fix: "it has: " + strings.Join(slices.Sorted(maps.Keys(own)), ", ")})
 	}
 	if overlap < 0 || overlap > maxOverlap {
 		problems = append(problems, domain.Problem{Field: "overlap_seconds", Value: fmt.Sprint(int64(overlap / time.Second)),
 			Why: "it is not between 0 and 2592000 (30 days)", Fix: "86400 gives people a day to change it"})
 	}
-	if value == "" && declared.GenerateBytes == 0 {
+	if ok && value == "" && declared.GenerateBytes == 0 {
 		problems = append(problems, domain.Problem{Field: "value", Why: "the host cannot generate this secret", Fix: "give its new value"})
 	}
 	if len(value) > maxSecretBytes {

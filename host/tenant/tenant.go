@@ -31,6 +31,7 @@ type Store interface {
 	Connection(ctx context.Context, id contract.ConnectionID) (domain.Connection, error)
 	UpdateConnection(ctx context.Context, id contract.ConnectionID, change func(*domain.Connection) error) (domain.Connection, error)
 	DeleteConnection(ctx context.Context, id contract.ConnectionID) error
+	Apps
 	AcceptCommand(ctx context.Context, n domain.NewCommand) (job domain.Job, created bool, err error)
 	Job(ctx context.Context, id string) (domain.Job, error)
 	RequeueJob(ctx context.Context, id string, at time.Time) (domain.Job, error)
@@ -94,6 +95,7 @@ type Options struct {
 	Store   Store
 	Plugins Plugins
 	Secrets Secrets
+	Tokens  Tokens
 	Files   Files
 	Jobs    Jobs
 	Limits  Limits

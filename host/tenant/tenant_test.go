@@ -57,6 +57,7 @@ type world struct {
 	*tenant.Service
 	store     *store.Store
 	keeper    *credentials.Keeper
+	tokens    *credentials.Tokens
 	plugins   *plugins
 	jobs      *noted
 	limits    *limits.Limiter
@@ -103,7 +104,9 @@ func newWorld(t *testing.T) *world {
 		Queued: func(contract.WorkspaceID) int { return 0 }, Refused: func(limits.Name) {}, Now: time.Now,
 		Random: func() float64 { return 0 }, Log: slog.New(slog.DiscardHandler),
 	})
-	w.Service = tenant.New(tenant.Options{Store: s, Plugins: w.plugins, Secrets: w.keeper, Files: files, Jobs: w.jobs, Limits: w.limits, PublicURL: "https://host.test",
+	w.tokens = credentials.NewTokens(credentials.TokenOptions{Vault: vault, Store: s, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Manifest: func(string) (*manifest.Manifest, error) { return &w.plugins.version.Manifest, nil }})
+	w.Service = tenant.New(tenant.Options{Tokens: w.tokens, Store: s, Plugins: w.plugins, Secrets: w.keeper, Files: files, Jobs: w.jobs, Limits: w.limits, PublicURL: "https://host.test",
 		MediaMaxBytes: 1000, Now: time.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler)})
 	if w.workspace, err = w.CreateWorkspace(t.Context(), boss, "Parcel Express"); err != nil {
 		t.Fatal(err)

@@ -21,6 +21,9 @@ type connectionCommand struct {
 	Update         connectionUpdate         `cmd:"" help:"Change the name or the settings."`
 	Remove         connectionRemove         `cmd:"" help:"End a connection."`
 	RotateSecret   connectionRotateSecret   `cmd:"" help:"Give a secret a new value."`
+	Health         connectionHealth         `cmd:"" help:"Tell how well a connection works, and what to do about it."`
+	Credentials    connectionCredentials    `cmd:"" help:"Look after the tokens of a connection."`
+	Authorize      connectionAuthorize      `cmd:"" help:"Begin to authorise a connection in a browser; prints the link to open."`
 	Check          connectionCheck          `cmd:"" help:"Ask the platform whether the connection works."`
 	Lookup         connectionLookup         `cmd:"" help:"Ask the platform about a person; the answer comes as an event."`
 	Conversations  connectionConversations  `cmd:"" help:"List the conversations of a connection."`
@@ -36,23 +39,20 @@ type oneConnection struct {
 type connectionCreate struct {
 	inWorkspace
 	onceFlag
-	Plugin string            `required:"" help:"The plugin's name."`
-	Name   string            `required:"" help:"What people call the connection."`
-	Set    map[string]string `mapsep:"none" placeholder:"SETTING=VALUE" help:"Give a setting; repeat for more."`
-	Secret map[string]string `mapsep:"none" placeholder:"SECRET=VALUE" help:"Give a secret; repeat for more. @FILE as the value reads it from a file, which keeps it out of the list of processes."`
+	Plugin string                `required:"" help:"The plugin's name."`
+	Name   string                `required:"" help:"What people call the connection."`
+	App    contract.ConnectionID `placeholder:"APP" help:"The app that it belongs to, if the plugin has several."`
+	Set    map[string]string     `mapsep:"none" placeholder:"SETTING=VALUE" help:"Give a setting; repeat for more."`
+	Secret map[string]string     `mapsep:"none" placeholder:"SECRET=VALUE" help:"Give a secret; repeat for more. @FILE as the value reads it from a file, which keeps it out of the list of processes."`
 }
 
 func (c *connectionCreate) Run(ctx context.Context, s *session) error {
-	secrets := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(c.Secret)) {
-		value, err := s.valueOrFile(c.Secret[name])
-		if err != nil {
-			return fmt.Errorf("secret %s: %w", name, err)
-		}
-		secrets[name] = value
+	secrets, err := s.secretValues(c.Secret)
+	if err != nil {
+		return err
 	}
 	made, err := s.connect().CreateConnection(c.named(ctx), c.Workspace, client.NewConnection{
-		Plugin: c.Plugin, Name: c.Name, Settings: c.Set, Secrets: secrets,
+		Plugin: c.Plugin, Name: c.Name, App: c.App, Settings: c.Set, Secrets: secrets,
 	})
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (c *connectionShow) Run(ctx context.Context, s *session) error {
 
 func showConnection(s *session, c client.Connection) {
 	fields := []field{
-		{"id", string(c.ID)}, {"workspace", string(c.Workspace)}, {"plugin", c.Plugin}, {"name", c.Name},
+		{"id", string(c.ID)}, {"workspace", string(c.Workspace)}, {"plugin", c.Plugin}, {"app", string(c.App)}, {"name", c.Name},
 		{"state", string(c.State)}, {"reason", c.StateReason}, {"to do", c.StateAction}, {"receive URL", c.ReceiveURL},
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Settings)) {
@@ -138,9 +138,14 @@ func (c *connectionSetup) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	return s.showSteps(steps, "patchbay connection show "+clean(string(c.ID)))
+}
+
+// showSteps shows what to enter on a platform. see says where to look if that is nothing.
+func (s *session) showSteps(steps []contract.SetupStep, see string) error {
 	return s.show(map[string]any{"steps": steps}, func() {
 		if len(steps) == 0 {
-			fmt.Fprintln(s.stderr, "there is nothing to enter, or setup has not run yet; see: patchbay connection show "+clean(string(c.ID)))
+			fmt.Fprintln(s.stderr, "there is nothing to enter, or setup has not run yet; see: "+see)
 			return
 		}
 		printTable(s.stdout, steps,

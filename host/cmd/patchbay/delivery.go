@@ -24,7 +24,7 @@ type deliveryList struct {
 	inWorkspace
 	pageFlags
 	Connection contract.ConnectionID `placeholder:"ID" help:"Only this connection."`
-	State      domain.DeliveryState  `enum:",accepted,rejected,failed,superseded" default:"" placeholder:"STATE" help:"Only deliveries that were accepted, rejected, failed or superseded."`
+	State      domain.DeliveryState  `enum:",accepted,rejected,failed,superseded,parked,expired" default:"" placeholder:"STATE" help:"Only deliveries in one state: accepted, rejected, failed, superseded, or for those of an app parked or expired."`
 }
 
 func (c *deliveryList) Run(ctx context.Context, s *session) error {

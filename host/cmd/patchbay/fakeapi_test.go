@@ -33,6 +33,8 @@ func newFakeAPI() *fakeAPI {
 	routes := cannedRoutes()
 	maps.Copy(routes, deadLetterRoutes())
 	maps.Copy(routes, lifecycleRoutes())
+	maps.Copy(routes, appRoutes())
+	maps.Copy(routes, credentialRoutes())
 	for _, route := range slices.Sorted(maps.Keys(routes)) {
 		mux.HandleFunc(route, routes[route])
 	}
@@ -98,6 +100,8 @@ func cannedRoutes() map[string]http.HandlerFunc {
 		"GET " + conn + "/setup":                          answers(200, map[string]any{"steps": []contract.SetupStep{{Label: "Webhook URL", Value: "https://in.test/in/e", Help: "Settings, Integrations"}}}),
 		"POST " + conn + "/secrets/{name}/rotate":         answers(204, nil),
 		"PUT " + conn + "/private-targets":                answers(200, connected),
+		"GET " + conn + "/health":                         answers(200, healthOfConnection()),
+		"POST " + conn + "/authorize":                     answers(201, client.Authorisation{URL: "https://in.test/oauth/start/t1cket", ExpiresAt: at.Add(10 * time.Minute)}),
 		"POST " + conn + "/check":                         answers(202, commandOf("check_health")),
 		"POST " + conn + "/contacts/{who}/lookup":         answers(202, commandOf("lookup_contact")),
 		"POST " + ws + "/subscribers":                     answers(201, createdSubscriber()),
@@ -301,4 +305,17 @@ func createdSubscriber() client.Subscriber {
 	made := subscribed
 	made.Secret = "whsec_once"
 	return made
+}
+
+// healthOfConnection is a connection whose token cannot be renewed.
+func healthOfConnection() client.ConnectionHealth {
+	const reason, action = "The platform refused the token.", "Authorise the connection again."
+	return client.ConnectionHealth{
+		State: contract.StateNeedsAction, Code: "token_refused", Reason: reason, Action: action,
+		Known: []client.KnownHealth{{By: domain.CausePlugin, State: contract.StateConnected},
+			{By: domain.CauseCredentials, State: contract.StateNeedsAction, Code: "token_refused", Reason: reason, Action: action}},
+		Credentials: &client.CredentialsHealth{ExpiresAt: at, RefreshedAt: at, Failures: 2, LastFailure: &contract.Failure{Code: "invalid_grant", Message: "The grant was revoked."}},
+		Probe:       &client.ProbeHealth{LastAt: at, NextAt: at.Add(time.Minute), Failures: 1, Detail: "It answers 401."},
+		Traffic:     client.TrafficHealth{LastInboundAt: at, LastOutboundAt: at},
+	}
 }

@@ -51,6 +51,7 @@ type grammar struct {
 	Plugin     pluginCommand     `cmd:"" help:"Build, inspect, approve and revoke plugins."`
 	Workspace  workspaceCommand  `cmd:"" help:"Workspaces and the plugins they may use."`
 	Connection connectionCommand `cmd:"" help:"Connections to platforms."`
+	App        appCommand        `cmd:"" help:"The operator's own accounts with platforms, which connections share."`
 	Bridge     bridgeCommand     `cmd:"" help:"Connections patched together."`
 	Message    messageCommand    `cmd:"" help:"Send and read messages."`
 	Subscriber subscriberCommand `cmd:"" help:"URLs that events are sent to."`

@@ -115,6 +115,9 @@ func asks(p domain.Plugin, grant *domain.Grant) (all []ask) {
 	for _, name := range slices.Sorted(maps.Keys(p.Manifest.Secrets)) {
 		all = append(all, ask{"secret", name, p.Manifest.Secrets[name].Purpose, slices.Contains(grant.Secrets, name), nil})
 	}
+	for _, name := range slices.Sorted(maps.Keys(p.Manifest.Credentials)) {
+		all = append(all, ask{"credential", name, p.Manifest.Credentials[name].Purpose, slices.Contains(grant.Secrets, "credential:"+name), nil})
+	}
 	for _, name := range p.HostFunctions {
 		all = append(all, ask{"host function", name, "", slices.Contains(grant.HostFunctions, name), nil})
 	}
@@ -125,7 +128,7 @@ type pluginApprove struct {
 	Digest        string   `arg:"" help:"The plugin's digest."`
 	All           bool     `help:"Grant all that the plugin asks for."`
 	Egress        []string `placeholder:"RULE,..." help:"Grant these egress rules of the manifest."`
-	Secrets       []string `placeholder:"SECRET,..." help:"Grant these secrets of the manifest."`
+	Secrets       []string `placeholder:"SECRET,..." help:"Grant these secrets of the manifest, and credentials as credential:NAME."`
 	HostFunctions []string `placeholder:"FUNCTION,..." help:"Grant these host functions."`
 	Host          []string `sep:"none" placeholder:"RULE=PATTERN" help:"Narrow an egress rule to hosts like api.acme.test or *.acme.test; repeat for more."`
 	Note          string   `help:"Why, for the audit log."`

@@ -312,6 +312,21 @@ var runClaims = []claim{
 			t.Errorf("the connection is %+v", c)
 		}
 	}},
+	{"a message that is refused for its parts says which", func(t *testing.T, f *fixture) {
+		job := f.send(chat, "x")
+		parts := []contract.PartOutcome{{Index: 0, Fate: contract.PartNative}, {Index: 1, Fate: contract.PartRejected, Note: "No buttons."}}
+		e := f.ran(job, domain.JobParked)
+		e.Failure = &contract.Failure{Class: contract.FailurePermanent, Code: "part_refused", Parts: parts}
+		c := f.run(e)
+		m, err := f.Message(t.Context(), wsA, job.Command.Message.ID)
+		f.ok(err)
+		if m.Status != contract.MessageFailed || !equal(m.Outcomes, parts) || m.Failure == nil {
+			t.Errorf("the message is %s with %+v, want failed with %+v", m.Status, m.Outcomes, parts)
+		}
+		if len(c.Events) != 1 || !equal(c.Events[0].Data.Status.Parts, parts) {
+			t.Errorf("the tenant was told %+v", c.Events)
+		}
+	}},
 	{"a run must fit its job", func(t *testing.T, f *fixture) {
 		job := f.send(chat, "x")
 		e := f.ran(job, domain.JobDone)

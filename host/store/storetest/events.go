@@ -244,7 +244,7 @@ func checkWaiting(t *testing.T, f *fixture) {
 }
 
 func checkWhatWaits(t *testing.T, f *fixture) {
-	url := contract.Media{SourceURL: "https://cdn.test/1"}
+	url := contract.Media{SourceURL: "https://cdn.test/1", SourceHeaders: []contract.Header{{Name: "Authorization", Value: "{{secret:token}}"}}}
 	has, lacks := url, url
 	has.Handle, lacks.Missing = "med_1", "The platform does not let go of it."
 	for _, tt := range []struct {
@@ -266,6 +266,8 @@ func checkWhatWaits(t *testing.T, f *fixture) {
 		e.Message.Parts = append(e.Message.Parts, tt.part)
 		if c := f.receive(e); (len(c.Jobs) == 1) != tt.waits {
 			t.Errorf("%s: %d jobs, waits %t", tt.name, len(c.Jobs), tt.waits)
+		} else if m := tt.part.Media; !tt.waits && m != nil && f.message(c.Events[0].Data.Message.ID).Parts[1].Media.SourceHeaders != nil {
+			t.Errorf("%s: how it was asked for is kept with the message", tt.name)
 		}
 	}
 }

@@ -33,9 +33,13 @@ func Run(t *testing.T, open func(t testing.TB) Store) {
 	}{
 		{"workspaces", workspaceClaims},
 		{"connections", connectionClaims},
+		{"health", healthClaims},
+		{"tokens", tokenClaims},
 		{"entries", entryClaims},
 		{"deliveries", deliveryClaims},
 		{"repeats", repeatClaims},
+		{"routes", routeClaims},
+		{"parking", parkingClaims},
 		{"events", eventClaims},
 		{"statuses", statusClaims},
 		{"commands", commandClaims},

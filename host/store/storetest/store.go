@@ -19,8 +19,10 @@ import (
 type Store interface {
 	Workspaces
 	Connections
+	Tokens
 	Entries
 	Deliveries
+	Apps
 	Events
 	Messages
 	Jobs
@@ -56,9 +58,19 @@ type Connections interface {
 	Connections(ctx context.Context, ws contract.WorkspaceID, p domain.Page) ([]domain.Connection, string, error)
 	UpdateConnection(ctx context.Context, id contract.ConnectionID, change func(*domain.Connection) error) (domain.Connection, error)
 	DeleteConnection(ctx context.Context, id contract.ConnectionID) error
+	SetHealth(ctx context.Context, id contract.ConnectionID, cause domain.HealthCause, change *contract.StateChange, at time.Time) error
 	Secret(ctx context.Context, conn contract.ConnectionID, name string) (domain.Secret, error)
 	Secrets(ctx context.Context, conn contract.ConnectionID) ([]domain.Secret, error)
 	PutSecret(ctx context.Context, secret domain.Secret) error
+}
+
+// Tokens keeps the token sets of connections and apps.
+type Tokens interface {
+	Tokens(ctx context.Context, owner contract.ConnectionID) (domain.TokenSet, error)
+	PutTokens(ctx context.Context, set domain.TokenSet) error
+	UpdateTokens(ctx context.Context, ws contract.WorkspaceID, owner contract.ConnectionID, modify func(*domain.TokenSet) error) (domain.TokenSet, error)
+	TokenOwners(ctx context.Context, visit func(domain.TokenSet) error) error
+	AcceptRefresh(ctx context.Context, n domain.NewCommand) (job domain.Job, created bool, err error)
 }
 
 // Entries reads key-value entries.
@@ -75,6 +87,20 @@ type Deliveries interface {
 	Delivery(ctx context.Context, id contract.DeliveryID) (domain.Delivery, error)
 	Deliveries(ctx context.Context, f domain.DeliveryFilter, p domain.Page) ([]domain.Delivery, string, error)
 	OldestDeliveries(ctx context.Context, f domain.DeliveryFilter, p domain.Page) ([]domain.Delivery, string, error)
+}
+
+// Apps finds connections by the keys that they registered with their app, and parks what no
+// connection claims yet.
+type Apps interface {
+	RouteOf(ctx context.Context, app contract.ConnectionID, key string) (c contract.ConnectionID, behind bool, err error)
+	AssignRoute(ctx context.Context, app contract.ConnectionID, key string, c contract.ConnectionID, at time.Time) ([]domain.Job, error)
+	ConnectionsOfApp(ctx context.Context, app contract.ConnectionID, p domain.Page) ([]domain.Connection, string, error)
+	ParkDelivery(ctx context.Context, n domain.NewParked) (domain.Parking, error)
+	ParkedKeys(ctx context.Context, app contract.ConnectionID, p domain.Page) ([]domain.ParkedKey, string, error)
+	ExpireParked(ctx context.Context, now time.Time, most int) ([]domain.Parked, error)
+	DiscardParked(ctx context.Context, app contract.ConnectionID, key string) ([]domain.Parked, error)
+	HandOver(ctx context.Context, id contract.DeliveryID, to contract.ConnectionID, routed domain.Routed) error
+	SettleClaim(ctx context.Context, e domain.ClaimEnd) (domain.Job, error)
 }
 
 // Events lists what tenants receive.
@@ -160,6 +186,7 @@ type Records interface {
 	Audit(ctx context.Context, e domain.AuditEntry) error
 	AuditEntries(ctx context.Context, f domain.AuditFilter, p domain.Page) ([]domain.AuditEntry, string, error)
 	VerifyAudit(ctx context.Context) error
+	Notices(ctx context.Context, f domain.NoticeFilter, p domain.Page) ([]domain.Notice, string, error)
 	RevokeToken(ctx context.Context, jti string, until time.Time) error
 	TokenRevoked(ctx context.Context, jti string) (bool, error)
 }
