@@ -3096,6 +3096,12 @@ func (v *Rejection) AppendJSON(dst []byte) []byte {
 	if v.Reason != "" {
 		dst = appendString(appendName(dst, `"reason":`), string(v.Reason))
 	}
+	if v.Limit != 0 {
+		dst = appendInt(appendName(dst, `"limit":`), v.Limit)
+	}
+	if v.TooMany != nil {
+		dst = v.TooMany.AppendJSON(appendName(dst, `"too_many":`))
+	}
 	return append(dst, '}')
 }
 
@@ -3119,6 +3125,10 @@ func (v *Rejection) walk(r *reader) error {
 			err = decodeString(r, &v.Code)
 		case "reason":
 			err = decodeString(r, &v.Reason)
+		case "limit":
+			err = decodeInt(r, &v.Limit)
+		case "too_many":
+			err = decodePointer(r, &v.TooMany, (*StateChange).walk)
 		default:
 			r.skip()
 		}

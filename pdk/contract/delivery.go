@@ -88,6 +88,12 @@ type Rejection struct {
 	Code string `json:"code"`
 	// Reason is one sentence for the operator. It must not contain a secret.
 	Reason string `json:"reason,omitempty"`
+	// Limit is how many deliveries in a row may be rejected with this Code and a Limit, none of
+	// the connection's being accepted in between, until it gets the state TooMany; 0 means any
+	// number. The host counts in memory, so a restart begins anew.
+	Limit int64 `json:"limit,omitempty"`
+	// TooMany is that state.
+	TooMany *StateChange `json:"too_many,omitempty"`
 }
 
 // RouteInput is the input of the export route.

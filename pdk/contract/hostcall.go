@@ -36,7 +36,8 @@ const (
 	// HostUnavailable means that the host itself could not do it now.
 	HostUnavailable = "unavailable"
 	// HostUnauthorised means that the request needs a token that the connection does not
-	// have, or that the platform refused for good: a person must renew it.
+	// have, or that the platform refused for good: a person must renew it. A media_fetch that
+	// the platform answers 401 has this code, too, without Certain.
 	HostUnauthorised = "unauthorised"
 	// HostRefused means that a token or a certificate was looked at and is not genuine.
 	HostRefused = "refused"
@@ -245,8 +246,9 @@ type JWTVerify struct {
 }
 
 // JWTVerifyResult is the result of jwt_verify. The signature is genuine, and the times exp,
-// nbf and iat, as far as they are there, fit the time of the invocation; which of them must
-// be there, and every other claim, is the plugin's to judge.
+// nbf and iat, as far as they are there, fit the time of the invocation, or for a delivery the
+// time at which it was received, however late it is replayed; which of them must be there, and
+// every other claim, is the plugin's to judge.
 type JWTVerifyResult struct {
 	// Error is set if the token is not genuine (code [HostRefused]) or there was no key.
 	Error *HostError `json:"error,omitempty"`

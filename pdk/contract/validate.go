@@ -38,6 +38,8 @@ const (
 	MaxRoutedBytes = 1 << 20
 	// MaxParkSeconds bounds how long a delivery waits for a connection: 30 days.
 	MaxParkSeconds = 30 * 24 * 3600
+	// MaxRejections bounds the limit of a [Rejection].
+	MaxRejections = 1000
 	// MaxDelayMillis bounds every wait that a plugin asks for: 7 days, in milliseconds.
 	MaxDelayMillis = 7 * 24 * 3600 * 1000
 )

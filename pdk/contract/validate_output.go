@@ -103,6 +103,13 @@ func (h *Header) check(c *checker) {
 func (r *Rejection) check(c *checker) {
 	c.word("code", r.Code)
 	c.bounded("reason", r.Reason, MaxNameBytes)
+	c.within("limit", r.Limit, 0, MaxRejections)
+	if (r.Limit > 0) != (r.TooMany != nil) {
+		c.fail("too_many", "it goes with limit; set both or neither")
+	}
+	if r.TooMany != nil {
+		c.in("too_many", r.TooMany)
+	}
 }
 
 func (r *CommandRequest) check(c *checker) {

@@ -129,7 +129,10 @@ func (c acme) lenient(h pdk.Host, body []byte) (*contract.ReceiveOutput, error) 
 }
 
 func (c acme) SendMessage(h pdk.Host, in *contract.SendMessageInput) (*contract.CommandOutput, error) {
-	text := in.Message.Parts[0].Text.Plain
+	text, outcomes := c.flatten(in.Message.Parts)
+	if failure := c.refuse(in, outcomes); failure != nil {
+		return &contract.CommandOutput{Failure: failure}, nil
+	}
 	if c.flaw != "passes placeholders on" {
 		text = pdk.Inert(text)
 	}
@@ -153,7 +156,59 @@ func (c acme) SendMessage(h pdk.Host, in *contract.SendMessageInput) (*contract.
 	if c.flaw == "says nothing" {
 		return nil, nil
 	}
-	return &contract.CommandOutput{Sent: &contract.Sent{PlatformID: "m1", Status: contract.MessageSent}}, nil
+	return &contract.CommandOutput{Sent: &contract.Sent{PlatformID: "m1", Status: contract.MessageSent, Parts: outcomes}}, nil
+}
+
+// flatten makes one text of a message: acme carries no files, and refuses places.
+func (c acme) flatten(parts []contract.Part) (text string, outcomes []contract.PartOutcome) {
+	for i, p := range parts {
+		o := contract.PartOutcome{Index: int64(i), Fate: contract.PartConverted, Note: "Sent as text."}
+		switch p.Kind {
+		case contract.PartText:
+			text += p.Text.Plain
+			o = contract.PartOutcome{Index: int64(i), Fate: contract.PartNative}
+		case contract.PartMedia:
+			o.Fate, o.Note = contract.PartDropped, "Acme carries no files."
+			if c.flaw == "drops without a word" {
+				o.Note = ""
+			}
+		case contract.PartLocation:
+			o.Fate, o.Note = contract.PartRejected, "Acme refuses places."
+		case contract.PartCard:
+			if c.flaw == "grades wrongly" {
+				o.Fate = contract.PartNative
+			}
+			text += p.Fallback
+		default:
+			text += p.Fallback
+		}
+		if c.flaw != "forgets choices" || p.Kind != contract.PartChoice {
+			outcomes = append(outcomes, o)
+		}
+	}
+	return text, outcomes
+}
+
+// refuse is why a message is not sent; nil if it is.
+func (c acme) refuse(in *contract.SendMessageInput, outcomes []contract.PartOutcome) *contract.Failure {
+	f := &contract.Failure{Class: contract.FailurePermanent, Code: "part_refused"}
+	fault := false
+	for _, o := range outcomes {
+		if in.Strict && o.Fate != contract.PartNative && c.flaw != "is never strict" {
+			o.Fate = contract.PartRejected
+		}
+		fault = fault || o.Fate == contract.PartRejected
+		f.Parts = append(f.Parts, o)
+	}
+	switch {
+	case c.flaw == "is stricter than it says" && in.Strict:
+	case !fault, c.flaw == "sends what it rejects":
+		return nil
+	}
+	if c.flaw == "refuses without a word" {
+		f.Parts = nil
+	}
+	return f
 }
 
 func failed(class contract.FailureClass, code string) *contract.CommandOutput {

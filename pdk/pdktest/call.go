@@ -22,14 +22,17 @@ func (h *Host) Receive(c pdk.Connector, in *contract.ReceiveInput) (*contract.Re
 	return out, nil
 }
 
-// Route invokes route like [Host.Receive].
+// Route invokes route like [Host.Receive]. What it wrote is committed if it answered the
+// delivery, and dropped if it did not.
 func (h *Host) Route(c pdk.Connector, in *contract.RouteInput) (*contract.RouteOutput, error) {
 	out := new(contract.RouteOutput)
-	err := h.invoke(c, contract.ExportRoute, contract.Marshal(in), out)
-	h.Discard()
-	if err != nil {
+	if err := h.invoke(c, contract.ExportRoute, contract.Marshal(in), out); err != nil {
 		return nil, err
 	}
+	if !out.Answered {
+		h.Discard()
+	}
+	h.Commit()
 	return out, nil
 }
 

@@ -119,6 +119,9 @@ func (h *Host) MediaFetch(q contract.MediaFetch) (*contract.Media, error) {
 	if err != nil {
 		return nil, err
 	}
+	if result.Status == 401 {
+		return nil, failure(contract.HostUnauthorised, "the platform answered 401")
+	}
 	if result.Status != 200 {
 		return nil, failure(contract.HostNotFound, "the platform answered "+strconv.FormatInt(result.Status, 10))
 	}

@@ -40,6 +40,13 @@ func TestTheSuiteFindsFlaws(t *testing.T) {
 		{"routes the forged", "forged deliveries are rejected", "route found a connection for it"},
 		{"answers the forged", "forged deliveries are rejected", "route answered it 204"},
 		{"answers whatever comes", "malformed bodies have no effect", "it was answered, and had effects: 1 key-value writes"},
+		{"forgets choices", "every part has its outcome", "what became of 0 parts out of 1"},
+		{"drops without a word", "every part has its outcome", "no note says why"},
+		{"grades wrongly", "every part has its outcome", "a card part is native, and the manifest's capabilities grade it fallback"},
+		{"is never strict", "every part has its outcome", "strict refuses the message instead"},
+		{"is stricter than it says", "every part has its outcome", "without strict every part is sent as it is"},
+		{"sends what it rejects", "every part has its outcome", "the whole message is then refused"},
+		{"refuses without a word", "every part has its outcome", "what became of 0 parts"},
 		{"ignores errors", "failing host calls are survived", "panicked"},
 	} {
 		t.Run(tt.flaw, func(t *testing.T) { mustFind(t, acmeCase(acme{tt.flaw}), tt.check, tt.why) })
