@@ -274,7 +274,7 @@ func TestHostileBackupsAreRefused(t *testing.T) {
 		{"another store", []entry{header(), file("store/000001", "other"), manifest()}, "the store in the backup is damaged"},
 		{"no store", []entry{header(), manifest()}, "the store in the backup is damaged"},
 		{"a header of the future", []entry{file("header.json", `{"format":9}`)}, "format 9"},
-		{"a store of the future", []entry{file("header.json", `{"format":1,"schema":3,"version":"9"}`)}, "schema 3"},
+		{"a store of the future", []entry{file("header.json", `{"format":1,"schema":4,"version":"9"}`)}, "schema 4"},
 		{"a header with more in it", []entry{file("header.json", `{"format":1,"surprise":1}`)}, "cannot be read"},
 		{"nothing", nil, "is no backup"},
 	} {

@@ -307,7 +307,8 @@ func TestWhatSomebodyPickedGoesOverAsWords(t *testing.T) {
 
 func TestAttachmentsGoOverByHandle(t *testing.T) {
 	parts := []contract.Part{
-		{Kind: contract.PartMedia, Media: &contract.Media{Kind: contract.MediaImage, Handle: "med_1", SourceURL: "https://cdn.test/?token=1"}},
+		{Kind: contract.PartMedia, Media: &contract.Media{Kind: contract.MediaImage, Handle: "med_1", SourceURL: "https://cdn.test/?token=1",
+			SourceHeaders: []contract.Header{{Name: "Authorization", Value: "Bearer 1"}}}},
 		{Kind: contract.PartMedia, Media: &contract.Media{Kind: contract.MediaFile, Name: "a.pdf", Missing: "The platform has deleted it."}},
 		{Kind: contract.PartRaw, Raw: &contract.Raw{Kind: "poll"}, Fallback: "A poll: tea or coffee?"},
 		{Kind: contract.PartLocation, Location: &contract.Location{}, Fallback: "Null Island"},
@@ -317,7 +318,7 @@ func TestAttachmentsGoOverByHandle(t *testing.T) {
 	if words(got) != "<med_1> a.pdf A poll: tea or coffee? Null Island <card>" {
 		t.Errorf("carried %s", words(got))
 	}
-	if got[0].Media.SourceURL != "" || got[4].Card.Image.SourceURL != "" || got[4].Card.Image.Handle != "med_2" {
+	if got[0].Media.SourceURL != "" || got[0].Media.SourceHeaders != nil || got[4].Card.Image.SourceURL != "" || got[4].Card.Image.Handle != "med_2" {
 		t.Errorf("links to where attachments came from go along: %+v, %+v", got[0].Media, got[4].Card.Image)
 	}
 	if parts[0].Media.SourceURL == "" || parts[4].Card.Image.SourceURL == "" {

@@ -107,7 +107,7 @@ func refused(feature string, capabilities []contract.Capability) bool {
 func sourceless(part contract.Part) contract.Part {
 	if part.Media != nil {
 		media := *part.Media
-		media.SourceURL = ""
+		media.SourceURL, media.SourceHeaders = "", nil
 		part.Media = &media
 	}
 	if part.Card != nil {
@@ -133,7 +133,7 @@ func sourcelessCard(c contract.Card) contract.Card {
 		return c
 	}
 	image := *c.Image
-	image.SourceURL = ""
+	image.SourceURL, image.SourceHeaders = "", nil
 	c.Image = &image
 	return c
 }

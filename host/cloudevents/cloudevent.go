@@ -97,10 +97,10 @@ func cardWithoutSource(c contract.Card) contract.Card {
 }
 
 func withoutSource(m *contract.Media) *contract.Media {
-	if m == nil || m.SourceURL == "" {
+	if m == nil || m.SourceURL == "" && m.SourceHeaders == nil {
 		return m
 	}
 	shown := *m
-	shown.SourceURL = ""
+	shown.SourceURL, shown.SourceHeaders = "", nil
 	return &shown
 }

@@ -16,7 +16,8 @@ import (
 func anEvent() domain.Event {
 	committed := time.Date(2026, 11, 22, 10, 30, 0, 500, time.UTC)
 	media := func() *contract.Media {
-		return &contract.Media{Kind: contract.MediaImage, Handle: "med_1", SourceURL: "https://cdn.test/?token=source"}
+		return &contract.Media{Kind: contract.MediaImage, Handle: "med_1", SourceURL: "https://cdn.test/?token=source",
+			SourceHeaders: []contract.Header{{Name: "Authorization", Value: "source"}}}
 	}
 	message := contract.Message{ID: "msg_1", Conversation: contract.Conversation{ID: "chat-17"}, Parts: []contract.Part{
 		{Kind: contract.PartText, Text: &contract.Text{Plain: "1 < 2"}},
@@ -36,7 +37,7 @@ func TestNoLinkGoesOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(string(line), "cdn.test") || strings.Count(string(line), "med_1") != 3 {
+	if strings.Contains(string(line), "cdn.test") || strings.Contains(string(line), "Authorization") || strings.Count(string(line), "med_1") != 3 {
 		t.Errorf("links must go and handles stay: %s", line)
 	}
 	if after, _ := json.Marshal(e); !bytes.Equal(before, after) {

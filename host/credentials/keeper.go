@@ -52,6 +52,21 @@ func (k *Keeper) Reveal(ctx context.Context, c contract.ConnectionID, name strin
 	return k.Open(c, name, values[0])
 }
 
+// Values returns every value that counts, newest first.
+func (k *Keeper) Values(ctx context.Context, c contract.ConnectionID, name string) ([]secret.Text, error) {
+	sealed, err := k.values(ctx, c, name)
+	if err != nil {
+		return nil, err
+	}
+	opened := make([]secret.Text, len(sealed))
+	for i, v := range sealed {
+		if opened[i], err = k.Open(c, name, v); err != nil {
+			return nil, err
+		}
+	}
+	return opened, nil
+}
+
 // Equal compares candidate with every value that counts, in constant time. An empty
 // candidate equals nothing.
 func (k *Keeper) Equal(ctx context.Context, c contract.ConnectionID, name, candidate string) (bool, error) {

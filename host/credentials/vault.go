@@ -5,6 +5,11 @@
 // a secret are bound into each ciphertext, so that one which was moved to another
 // connection cannot be opened. A [Keeper] is a vault over a store: it rotates values with
 // an overlap in which the old one still counts.
+//
+// [Tokens] keeps what platforms hand out themselves: token sets, each a version that
+// follows the one before. It lends an access token to a request as long as that is good,
+// has it renewed by a durable command before it is not (see renew.go for when, failure.go
+// for what follows a failure), and says in the connection's health when a person must act.
 package credentials
 
 import (
@@ -74,20 +79,35 @@ func (v *Vault) Seal(c contract.ConnectionID, name string, value secret.Text) (d
 			Why: fmt.Sprintf("it has %d bytes", size), Fix: fmt.Sprintf("give 1 to %d bytes", MaxBytes),
 		}}}
 	}
-	ciphertext, err := v.aead.Encrypt([]byte(value.Reveal()), binding(c, name))
+	ciphertext, err := v.seal(c, name, []byte(value.Reveal()))
 	if err != nil {
-		return domain.SecretValue{}, fmt.Errorf("seal secret %q of %s: %w", name, c, err)
+		return domain.SecretValue{}, err
 	}
 	return domain.SecretValue{Ciphertext: ciphertext, CreatedAt: v.now()}, nil
 }
 
 // Open decrypts a value that was sealed for this connection and name, and for no other.
 func (v *Vault) Open(c contract.ConnectionID, name string, sealed domain.SecretValue) (secret.Text, error) {
-	plain, err := v.aead.Decrypt(sealed.Ciphertext, binding(c, name))
+	plain, err := v.open(c, name, sealed.Ciphertext)
+	return secret.New(string(plain)), err
+}
+
+// seal encrypts bytes of any length for one connection and name.
+func (v *Vault) seal(c contract.ConnectionID, name string, plain []byte) ([]byte, error) {
+	ciphertext, err := v.aead.Encrypt(plain, binding(c, name))
 	if err != nil {
-		return secret.Text{}, fmt.Errorf("open secret %q of %s: %w; was %s replaced?", name, c, err, KeyFile)
+		return nil, fmt.Errorf("seal secret %q of %s: %w", name, c, err)
 	}
-	return secret.New(string(plain)), nil
+	return ciphertext, nil
+}
+
+// open decrypts what was sealed for this connection and name, and for no other.
+func (v *Vault) open(c contract.ConnectionID, name string, ciphertext []byte) ([]byte, error) {
+	plain, err := v.aead.Decrypt(ciphertext, binding(c, name))
+	if err != nil {
+		return nil, fmt.Errorf("open secret %q of %s: %w; was %s replaced?", name, c, err, KeyFile)
+	}
+	return plain, nil
 }
 
 // binding is the associated data of a ciphertext. Lengths keep two pairs from looking

@@ -23,25 +23,28 @@ type Name string
 
 // The moments, in the order in which a webhook and what comes of it pass them.
 const (
-	StoreBeforeCommit    Name = "store.before-commit"    // the transaction is complete, and not in the file
-	StoreAfterCommit     Name = "store.after-commit"     // it is durable, and nobody who waits for it knows
-	IngressAfterCommit   Name = "ingress.after-commit"   // the delivery is kept, and the platform has no answer
-	SchedulerBeforeRun   Name = "scheduler.before-run"   // a job was taken, and nothing of it has begun
-	BrokerBeforeIntent   Name = "broker.before-intent"   // the plugin asked for a call, and nothing says so
-	BrokerAfterIntent    Name = "broker.after-intent"    // the intent is durable, and the call was not made
-	BrokerAfterAnswer    Name = "broker.after-answer"    // the platform answered, and nothing says so
-	BrokerAfterJournal   Name = "broker.after-journal"   // the answer is durable, and the plugin has not seen it
-	BrokerBeforeCommit   Name = "broker.before-commit"   // the plugin is done, and nothing of it is kept
-	BrokerAfterCommit    Name = "broker.after-commit"    // what it did is kept, and nobody acts on it yet
-	SubscribersAfterSend Name = "subscribers.after-send" // a subscriber has an event, and the cursor does not say so
-	BridgesBeforeCommit  Name = "bridges.before-commit"  // a step of a bridge is complete, and nothing of it is kept
-	RetentionMid         Name = "retention.mid"          // some of what is too old is removed, and some is not
+	StoreBeforeCommit      Name = "store.before-commit"      // the transaction is complete, and not in the file
+	StoreAfterCommit       Name = "store.after-commit"       // it is durable, and nobody who waits for it knows
+	IngressAfterCommit     Name = "ingress.after-commit"     // the delivery is kept, and the platform has no answer
+	SchedulerBeforeRun     Name = "scheduler.before-run"     // a job was taken, and nothing of it has begun
+	BrokerBeforeIntent     Name = "broker.before-intent"     // the plugin asked for a call, and nothing says so
+	BrokerAfterIntent      Name = "broker.after-intent"      // the intent is durable, and the call was not made
+	BrokerAfterAnswer      Name = "broker.after-answer"      // the platform answered, and nothing says so
+	BrokerAfterJournal     Name = "broker.after-journal"     // the answer is durable, and the plugin has not seen it
+	BrokerBeforeCommit     Name = "broker.before-commit"     // the plugin is done, and nothing of it is kept
+	BrokerAfterCommit      Name = "broker.after-commit"      // what it did is kept, and nobody acts on it yet
+	CredentialsAfterAnswer Name = "credentials.after-answer" // new tokens are in the journal of the refresh, and nowhere else
+	CredentialsAfterSave   Name = "credentials.after-save"   // they are kept, and the plugin does not know
+	CredentialsBeforeUse   Name = "credentials.before-use"   // a request has its access token, and has not gone out
+	SubscribersAfterSend   Name = "subscribers.after-send"   // a subscriber has an event, and the cursor does not say so
+	BridgesBeforeCommit    Name = "bridges.before-commit"    // a step of a bridge is complete, and nothing of it is kept
+	RetentionMid           Name = "retention.mid"            // some of what is too old is removed, and some is not
 )
 
 var names = []Name{
 	StoreBeforeCommit, StoreAfterCommit, IngressAfterCommit, SchedulerBeforeRun,
 	BrokerBeforeIntent, BrokerAfterIntent, BrokerAfterAnswer, BrokerAfterJournal, BrokerBeforeCommit, BrokerAfterCommit,
-	SubscribersAfterSend, BridgesBeforeCommit, RetentionMid,
+	CredentialsAfterAnswer, CredentialsAfterSave, CredentialsBeforeUse, SubscribersAfterSend, BridgesBeforeCommit, RetentionMid,
 }
 
 // Names lists every moment there is.
