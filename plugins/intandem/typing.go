@@ -79,7 +79,7 @@ func (c *api) showTyping(p person, on bool) (*contract.CommandOutput, error) {
 	a, f := c.call(r)
 	if a.status == 404 && path == typingPath {
 		r.path = typingPathV1
-		if a, f = c.call(r); f == nil {
+		if _, f = c.call(r); f == nil {
 			if err := c.h.KVPut(contract.KVPut{Key: keyTypingPath, Value: typingPathV1}); err != nil {
 				return nil, err
 			}

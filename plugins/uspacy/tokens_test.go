@@ -81,7 +81,7 @@ func TestHowLongATokenLives(t *testing.T) {
 			a.h.Answer("POST", pathRefresh, pdktest.JSON(200, `{"jwt":"`+tt.token+`","refreshToken":"b"`+tt.life+`}`))
 			if got := class(a.refresh(false)); got != "renewed" {
 				t.Errorf("%s: it came to %s", tt.name, got)
-			} else if life := a.h.Credentials().ExpiresAt.Sub(time.Now()); life != tt.want {
+			} else if life := time.Until(a.h.Credentials().ExpiresAt); life != tt.want {
 				t.Errorf("%s: the token is said to live %v, want %v", tt.name, life, tt.want)
 			}
 		}

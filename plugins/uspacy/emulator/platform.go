@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -253,9 +252,6 @@ func (p *Platform) Close() error {
 	}
 	return nil
 }
-
-// errClosed is what a closed platform answers.
-var errClosed = errors.New("emulator: the platform is closed")
 
 // later runs what happens after an answer. It does nothing once the platform is closed.
 func (p *Platform) later(f func()) {
