@@ -93,6 +93,9 @@ func (w *world) collect(ctx context.Context) error {
 	}
 	nameJobs(w.seen.Jobs)
 	w.seen.Effects = append(w.ledger.told(), w.filed()...)
+	for _, what := range w.ledger.mint.told() {
+		w.seen.refuse("%s", what)
+	}
 	receipts, wrong := w.receiver.told()
 	w.seen.Receipts = receipts
 	for _, what := range wrong {

@@ -16,6 +16,7 @@ import (
 // refuses an effect, or takes it and hangs up.
 type ledger struct {
 	server *httptest.Server
+	mint   mint
 
 	mu      sync.Mutex
 	rnd     *rand.Rand
@@ -47,6 +48,14 @@ func (l *ledger) certificate() []byte {
 func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if name, ok := strings.CutPrefix(r.URL.Path, "/files/"); ok {
 		_, _ = w.Write([]byte("the file " + name)) // a host that was killed meanwhile asks again
+		return
+	}
+	if r.URL.Path == "/token" {
+		l.mint.ServeHTTP(w, r)
+		return
+	}
+	if !l.mint.admit(r.Header.Get("Authorization")) {
+		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
 	switch l.take(r.Header.Get("Effect"), r.Header.Get("Repeatable") == "true") {

@@ -100,13 +100,16 @@ func effect(h pdk.Host, url, name string, repeatable bool) (*contract.Failure, e
 	}
 	answer, err := h.HTTPSend(contract.HTTPRequest{
 		Method: "POST", URL: url, Idempotent: repeatable, TimeoutMillis: 10_000,
-		Headers: []contract.Header{{Name: "Effect", Value: name}, {Name: "Repeatable", Value: strconv.FormatBool(repeatable)}},
+		Headers: []contract.Header{{Name: "Effect", Value: name}, {Name: "Repeatable", Value: strconv.FormatBool(repeatable)},
+			{Name: "Authorization", Value: "Bearer " + pdk.Credential(contract.CredentialAccessToken)}},
 	})
 	switch {
 	case err != nil && (certain(err) || repeatable):
 		return &contract.Failure{Class: contract.FailureRetry, Code: contract.HostErrorCode(err)}, nil
 	case err != nil:
 		return &contract.Failure{Class: contract.FailureUncertain, Code: contract.HostErrorCode(err)}, nil
+	case answer.Status == 401:
+		return &contract.Failure{Class: contract.FailureReauthorise, Code: "token_refused"}, nil
 	case answer.Status != 200:
 		return &contract.Failure{Class: contract.FailureRetry, Code: "refused"}, nil
 	}
