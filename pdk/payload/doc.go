@@ -1,4 +1,5 @@
-// Package payload reads the JSON that platforms send, which may be anybody's.
+// Package payload reads the JSON that platforms send, which may be anybody's, and writes
+// what they are sent.
 //
 // [Parse] takes one JSON object whole or not at all: duplicate names, invalid UTF-8,
 // trailing data, and more of anything than [Limits] allows are refused. What it returns
@@ -12,6 +13,8 @@
 //	if err := doc.Err(); err != nil {
 //		// answer 400
 //	}
+//
+// The other way, [New] writes an object: the body of a request, or what a connector keeps.
 //
 // It uses no reflection, and fits into a small plugin.
 package payload

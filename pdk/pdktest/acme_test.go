@@ -3,10 +3,13 @@ package pdktest_test
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"slices"
 	"strconv"
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
 	"github.com/seed75a60ee1/patchbay/pdk/pdktest"
 )
@@ -129,6 +132,9 @@ func (c acme) lenient(h pdk.Host, body []byte) (*contract.ReceiveOutput, error) 
 }
 
 func (c acme) SendMessage(h pdk.Host, in *contract.SendMessageInput) (*contract.CommandOutput, error) {
+	if c.flaw == "puts every message off" {
+		return failed(contract.FailureRetry, "not_yet"), nil
+	}
 	text, outcomes := c.flatten(in.Message.Parts)
 	if failure := c.refuse(in, outcomes); failure != nil {
 		return &contract.CommandOutput{Failure: failure}, nil
@@ -169,6 +175,9 @@ func (c acme) flatten(parts []contract.Part) (text string, outcomes []contract.P
 			o = contract.PartOutcome{Index: int64(i), Fate: contract.PartNative}
 		case contract.PartMedia:
 			o.Fate, o.Note = contract.PartDropped, "Acme carries no files."
+			if c.flaw == "has no voice" && p.Media.Kind == contract.MediaVoice {
+				o.Fate = contract.PartConverted
+			}
 			if c.flaw == "drops without a word" {
 				o.Note = ""
 			}
@@ -226,7 +235,33 @@ func (c acme) CheckHealth(h pdk.Host, in *contract.CheckHealthInput) (*contract.
 	if err != nil {
 		return failed(contract.FailureRetry, "platform_unavailable"), nil
 	}
-	return &contract.CommandOutput{Health: &contract.Health{CredentialsValid: answer.Status == 200}}, nil
+	return &contract.CommandOutput{Health: &contract.Health{CredentialsValid: answer.Status == 200}, Capabilities: c.capabilities()}, nil
+}
+
+// capabilities is what a connection carries; nil leaves it to the manifest.
+func (c acme) capabilities() []contract.Capability {
+	data, err := os.ReadFile("testdata/plugin.yaml")
+	if err != nil {
+		panic(err)
+	}
+	m, err := manifest.ParseYAML(data)
+	if err != nil {
+		panic(err)
+	}
+	told := m.Capabilities
+	switch c.flaw {
+	default:
+		return nil
+	case "forgets a feature":
+		return slices.DeleteFunc(told, func(c contract.Capability) bool { return c.Feature == "contact" })
+	case "promises too much":
+		return append(told, contract.Capability{Feature: "reaction", Support: contract.SupportFull})
+	case "repeats itself":
+		return append(told, contract.Capability{Feature: "text", Support: contract.SupportFull})
+	case "promises otherwise":
+		told = slices.DeleteFunc(told, func(c contract.Capability) bool { return c.Feature == "text" })
+		return append(told, contract.Capability{Feature: "text", Support: contract.SupportFallback})
+	}
 }
 
 // acmeCase is the case of a connector.

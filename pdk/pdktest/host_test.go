@@ -12,7 +12,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"maps"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,20 +19,12 @@ import (
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
-	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
 	"github.com/seed75a60ee1/patchbay/pdk/pdktest"
 )
 
 func acmeHost(t *testing.T) *pdktest.Host {
 	t.Helper()
-	data, err := os.ReadFile("testdata/plugin.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := manifest.ParseYAML(data)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := pdktest.LoadManifest(t, "testdata/plugin.yaml")
 	return pdktest.New(m, map[string]string{"company_url": "https://acme.test:8443"})
 }
 
@@ -184,6 +175,24 @@ func TestScriptedAnswers(t *testing.T) {
 	}
 	if _, err := h.HTTPCachedGet(contract.HTTPCachedGet{URL: "https://files.acme.test/cert.pem"}); contract.HostErrorCode(err) != contract.HostUnreachable {
 		t.Errorf("an unscripted request gave %v, want unreachable", err)
+	}
+}
+
+// TestAnswersAreRedactedAsTheHostDoes: a connector that reads what its rule keeps back fails here
+// and not only in production.
+func TestAnswersAreRedactedAsTheHostDoes(t *testing.T) {
+	m := pdktest.LoadManifest(t, "testdata/plugin.yaml")
+	for name, rule := range m.Egress {
+		rule.Redact = []string{"token"}
+		m.Egress[name] = rule
+	}
+	h := pdktest.New(m, map[string]string{"company_url": "https://acme.test:8443"})
+	h.Answer("GET", "/api/me", pdktest.JSON(200, `{"token":"x","id":1}`))
+	for range 2 {
+		got, err := h.HTTPSend(contract.HTTPRequest{Method: "GET", URL: "https://acme.test:8443/api/me"})
+		if err != nil || got.Body != `{"token":"[redacted]","id":1}` {
+			t.Errorf("answered %+v, %v", got, err)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
 )
 
 // answer is what a request meets: a result, or a failure.
@@ -93,7 +94,13 @@ func (h *Host) exchange(r contract.HTTPRequest, cached bool) (*contract.HTTPResu
 		return nil, err
 	}
 	h.requests = append(h.requests, r)
-	return h.answered(r.Method, u)
+	result, err := h.answered(r.Method, u)
+	if err == nil && h.manifest != nil {
+		for _, rule := range rules {
+			result.Body = manifest.Redact(result.Body, h.manifest.Egress[rule].Redact)
+		}
+	}
+	return result, err
 }
 
 func (h *Host) answered(method string, u *url.URL) (*contract.HTTPResult, error) {

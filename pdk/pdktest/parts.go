@@ -24,18 +24,45 @@ func partSamples() []contract.Part {
 	}
 }
 
+// more is what else a part of some kinds may be: words without formatting, and other media than
+// pictures, which a platform may have no like of.
+func more() (parts []contract.Part) {
+	parts = append(parts, contract.Part{Kind: contract.PartText, Text: &contract.Text{Plain: "Is this the one?"}})
+	for _, kind := range []contract.MediaKind{contract.MediaAudio, contract.MediaVoice, contract.MediaVideo, contract.MediaFile} {
+		m := *partSamples()[1].Media
+		m.Kind, m.Name, m.MIME = kind, "pdktest.bin", "application/octet-stream"
+		parts = append(parts, contract.Part{Kind: contract.PartMedia, Media: &m})
+	}
+	return parts
+}
+
+// describe is a part as a failure names it.
+func describe(p contract.Part) string {
+	switch {
+	case p.Media != nil:
+		return string(p.Kind) + " (" + string(p.Media.Kind) + ")"
+	case p.Text != nil && p.Text.Markdown == "":
+		return string(p.Kind) + " (without formatting)"
+	}
+	return string(p.Kind)
+}
+
 // parts sends messages with every kind of part, together and alone, strict and not. What it
 // answers must say what became of each part, as the manifest grades it, and strict must refuse
 // what would be degraded.
 func (s *suite) parts() {
+	s.edits()
 	base, found := s.sendable()
 	if !found {
-		return // it sends nothing, or its samples come to nothing; other checks say so
+		if s.sends() {
+			s.fail("send_message", "no sample comes to Sent, so that nothing can be said of parts; give one that is sent at once, and script in Prepare what the platform answers")
+		}
+		return
 	}
 	all := partSamples()
 	s.tryParts(base, "every kind of part", all)
-	for _, p := range all {
-		s.tryParts(base, "a part of kind "+string(p.Kind)+" alone", []contract.Part{p})
+	for _, p := range append(all, more()...) {
+		s.tryParts(base, "a part of kind "+describe(p)+" alone", []contract.Part{p})
 	}
 }
 
@@ -51,6 +78,30 @@ func (s *suite) sendable() (Command, bool) {
 		}
 	}
 	return Command{}, false
+}
+
+// edits wants of each sample of an edit that is accepted what became of its parts.
+func (s *suite) edits() {
+	for _, c := range s.Commands {
+		edit, ok := c.Input.(*contract.EditMessageInput)
+		if !ok {
+			continue
+		}
+		quiet := &suite{Case: s.Case, manifest: s.manifest}
+		o := quiet.carryOut(c.Name, s.world(c.Prepare), c)
+		if out := o.command(); o.err == nil && !o.panics && out != nil && out.Sent != nil {
+			s.wantOutcomes(c.Name, edit.Message.Parts, out.Sent.Parts)
+		}
+	}
+}
+
+// sends tells whether there is a sample of a message at all; "every ability has a sample"
+// wants one of who can send.
+func (s *suite) sends() bool {
+	return slices.ContainsFunc(s.Commands, func(c Command) bool {
+		_, sends := c.Input.(*contract.SendMessageInput)
+		return sends
+	})
 }
 
 // tryParts sends a message with those parts, degraded where it must be, and then strictly.
@@ -144,7 +195,7 @@ var graded = map[contract.Support][]contract.PartFate{
 	contract.SupportRejected: {contract.PartRejected},
 }
 
-// wantGrades wants of each part what the manifest says of its kind. Of a message that is
+// wantGrades wants of each part what the capabilities say of its kind. Of a message that is
 // refused only the parts at fault tell.
 func (s *suite) wantGrades(name string, parts []contract.Part, outcomes []contract.PartOutcome) {
 	refused := slices.ContainsFunc(outcomes, rejected)
@@ -154,16 +205,16 @@ func (s *suite) wantGrades(name string, parts []contract.Part, outcomes []contra
 		}
 		grade, stated := s.grade(parts[i].Kind)
 		if !stated {
-			s.fail(name, fmt.Sprintf("the manifest's capabilities do not say how %s is carried", parts[i].Kind))
+			s.fail(name, fmt.Sprintf("the capabilities do not say how %s is carried", parts[i].Kind))
 		} else if !slices.Contains(graded[grade], o.Fate) {
-			s.fail(name, fmt.Sprintf("a %s part is %s, and the manifest's capabilities grade it %s", parts[i].Kind, o.Fate, grade))
+			s.fail(name, fmt.Sprintf("a %s part is %s, and the capabilities grade it %s", parts[i].Kind, o.Fate, grade))
 		}
 	}
 }
 
-// grade is what the manifest says of a kind of part.
+// grade is what the connection, with the case's settings, says of a kind of part.
 func (s *suite) grade(kind contract.PartKind) (contract.Support, bool) {
-	for _, c := range s.manifest.Capabilities {
+	for _, c := range s.promised() {
 		if c.Feature == string(kind) {
 			return c.Support, true
 		}

@@ -121,6 +121,7 @@ var checks = []check{
 	{"malformed bodies have no effect", (*suite).malformed},
 	{"unknown fields are ignored", (*suite).grease},
 	{"commands give valid answers", (*suite).commands},
+	{"capabilities are those of the manifest", (*suite).capabilities},
 	{"every part has its outcome", (*suite).parts},
 	{"nothing is sent if the platform refuses", (*suite).refused},
 	{"failing host calls are survived", (*suite).faults},

@@ -42,11 +42,17 @@ func TestTheSuiteFindsFlaws(t *testing.T) {
 		{"answers whatever comes", "malformed bodies have no effect", "it was answered, and had effects: 1 key-value writes"},
 		{"forgets choices", "every part has its outcome", "what became of 0 parts out of 1"},
 		{"drops without a word", "every part has its outcome", "no note says why"},
-		{"grades wrongly", "every part has its outcome", "a card part is native, and the manifest's capabilities grade it fallback"},
+		{"grades wrongly", "every part has its outcome", "a card part is native, and the capabilities grade it fallback"},
 		{"is never strict", "every part has its outcome", "strict refuses the message instead"},
 		{"is stricter than it says", "every part has its outcome", "without strict every part is sent as it is"},
 		{"sends what it rejects", "every part has its outcome", "the whole message is then refused"},
 		{"refuses without a word", "every part has its outcome", "what became of 0 parts"},
+		{"puts every message off", "every part has its outcome", "no sample comes to Sent"},
+		{"has no voice", "every part has its outcome", "a media part is converted, and the capabilities grade it dropped"},
+		{"forgets a feature", "capabilities are those of the manifest", `leave out "contact"`},
+		{"promises too much", "capabilities are those of the manifest", `name "reaction", which the manifest does not list`},
+		{"repeats itself", "capabilities are those of the manifest", `name "text" twice`},
+		{"promises otherwise", "every part has its outcome", "a text part is native, and the capabilities grade it fallback"},
 		{"ignores errors", "failing host calls are survived", "panicked"},
 	} {
 		t.Run(tt.flaw, func(t *testing.T) { mustFind(t, acmeCase(acme{tt.flaw}), tt.check, tt.why) })
@@ -87,6 +93,41 @@ type typist struct{ acme }
 
 func (typist) SendTyping(pdk.Host, *contract.SendTypingInput) (*contract.CommandOutput, error) {
 	return nil, nil
+}
+
+// scribe edits, and does not say what became of the parts.
+type scribe struct{ acme }
+
+func (scribe) EditMessage(_ pdk.Host, in *contract.EditMessageInput) (*contract.CommandOutput, error) {
+	return &contract.CommandOutput{Sent: &contract.Sent{PlatformID: in.Message.PlatformID, Status: contract.MessageSent}}, nil
+}
+
+func TestTheSuiteWantsTheOutcomesOfAnEdit(t *testing.T) {
+	c := acmeCase(scribe{})
+	message := c.Commands[0].Input.(*contract.SendMessageInput).Message
+	message.PlatformID = "m1"
+	c.Commands = append(c.Commands, pdktest.Command{Name: "an edit", Input: &contract.EditMessageInput{Message: message}})
+	mustFind(t, c, "every part has its outcome", "what became of 0 parts out of 1")
+}
+
+// twofold says something else of its app than of its connections.
+type twofold struct{ acme }
+
+func (c twofold) CheckHealth(h pdk.Host, in *contract.CheckHealthInput) (*contract.CommandOutput, error) {
+	if in.Connection.IsApp {
+		return &contract.CommandOutput{Health: &contract.Health{CredentialsValid: true},
+			Capabilities: []contract.Capability{{Feature: "reaction", Support: contract.SupportFull}}}, nil
+	}
+	return c.acme.CheckHealth(h, in)
+}
+
+func TestCapabilitiesAreThoseOfConnections(t *testing.T) {
+	c := acmeCase(twofold{})
+	c.Commands = append([]pdktest.Command{{Name: "a probe of the app", App: true, Input: new(contract.CheckHealthInput)}}, c.Commands...)
+	failures, err := pdktest.Check(c)
+	if err != nil || len(failures) > 0 {
+		t.Errorf("Check = %v, %v; want no failure", failures, err)
+	}
 }
 
 // choosy answers differently when its input has fields that it does not know.

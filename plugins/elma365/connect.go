@@ -3,6 +3,8 @@ package main
 import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/origin"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
 
 // SetupConnection tells the tenant what to enter in ELMA365. The connection is connected
@@ -16,7 +18,7 @@ func (connector) SetupConnection(h pdk.Host, in *contract.SetupConnectionInput) 
 	if err != nil {
 		return nil, err
 	}
-	out := &contract.CommandOutput{Setup: steps(set), Capabilities: capabilities()}
+	out := &contract.CommandOutput{Setup: steps(set), Capabilities: set.capabilities()}
 	if change := stateAtSetup(ch, found, set); change != nil {
 		out.Events = []contract.Event{{Kind: contract.EventConnectionState, State: change}}
 	}
@@ -31,7 +33,7 @@ func stateAtSetup(ch channel, found bool, set settings) *contract.StateChange {
 			State: contract.StateConnecting, Code: "awaiting_connect",
 			Reason: "Waiting for ELMA365 to send connect, which it does when the messenger is saved there.",
 		}
-	case ch.state == channelActive && onHost(ch.url, set.companyURL()) != nil:
+	case ch.state == channelActive && origin.Check(ch.url, set.companyURL()) != nil:
 		return &contract.StateChange{
 			State: contract.StateNeedsAction, Code: "callback_refused",
 			Reason: "The callback URL that ELMA365 gave is not on the host of company_url.",
@@ -98,7 +100,7 @@ func (connector) CheckHealth(h pdk.Host, in *contract.CheckHealthInput) (*contra
 	if err != nil {
 		return nil, err
 	}
-	faults, err := loadFaults(h)
+	faults, err := record.Count(h, keyFaults)
 	if err != nil {
 		return nil, err
 	}
@@ -116,11 +118,17 @@ func (connector) CheckHealth(h pdk.Host, in *contract.CheckHealthInput) (*contra
 		health.Detail = "The channel is connected, and no call was refused since."
 	}
 	health.Detail += " This is what is known from traffic: ELMA365 offers no way to ask."
-	return &contract.CommandOutput{Health: health, Capabilities: capabilities()}, nil
+	return &contract.CommandOutput{Health: health, Capabilities: settings(in.Connection.Settings).capabilities()}, nil
 }
 
-// capabilities is what every connection carries; plugin.yaml says the same.
-func capabilities() []contract.Capability {
+// capabilities is what a connection with these settings carries; plugin.yaml says what it is by
+// default.
+func (s settings) capabilities() []contract.Capability {
+	receipt := contract.Capability{Feature: "receipt", Support: contract.SupportFallback,
+		Note: "A failure is told by a notice in the chat; other statuses have no way to be told."}
+	if s["failure_notice"] == "false" {
+		receipt.Support, receipt.Note = contract.SupportDropped, "The platform has no way to be told of statuses, and failure_notice is off."
+	}
 	return []contract.Capability{
 		{Feature: "text", Support: contract.SupportPartial, Note: "Sent without formatting; a long text becomes several messages."},
 		{Feature: "media", Support: contract.SupportFull, Note: "The platform downloads each file by a link that works for 24 hours."},
@@ -135,7 +143,6 @@ func capabilities() []contract.Capability {
 		{Feature: "delete", Support: contract.SupportRejected, Note: "The platform has no way to take a message back."},
 		{Feature: "typing", Support: contract.SupportDropped, Note: "The platform has no typing signal."},
 		{Feature: "reaction", Support: contract.SupportDropped, Note: "The platform has no reactions."},
-		{Feature: "receipt", Support: contract.SupportFallback,
-			Note: "A failure is told by a notice in the chat; other statuses have no way to be told."},
+		receipt,
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/pdktest"
 )
 
 func connectBody(url, id string) string {
@@ -289,7 +290,7 @@ func TestHealthTellsWhatIsKnown(t *testing.T) {
 }
 
 func TestManifestSaysTheSame(t *testing.T) {
-	m := loadManifest(t)
+	m := pdktest.LoadManifest(t, "plugin.yaml")
 	want := pdk.Abilities(connector{})
 	slices.Sort(want)
 	got := slices.Clone(m.Abilities)
@@ -297,10 +298,11 @@ func TestManifestSaysTheSame(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("plugin.yaml lists the abilities %q, the connector has %q", got, want)
 	}
-	if !slices.EqualFunc(m.Capabilities, capabilities(), func(a, b contract.Capability) bool {
+	told := settings(defaults(t, nil)).capabilities()
+	if !slices.EqualFunc(m.Capabilities, told, func(a, b contract.Capability) bool {
 		return a.Feature == b.Feature && a.Support == b.Support && a.Note == b.Note
 	}) {
-		t.Errorf("plugin.yaml lists the capabilities %+v, the connector %+v", m.Capabilities, capabilities())
+		t.Errorf("plugin.yaml lists the capabilities %+v, the connector %+v", m.Capabilities, told)
 	}
 	if problem := settings(defaults(t, map[string]string{"company_url": company})).problem(); problem != "" {
 		t.Errorf("the manifest's own defaults are refused: %s", problem)

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
-	"github.com/seed75a60ee1/patchbay/pdk/plain"
+	"github.com/seed75a60ee1/patchbay/pdk/parts"
 )
 
 // flat is a message in the platform's terms: one text and any number of files. outcomes
@@ -12,7 +10,7 @@ import (
 type flat struct {
 	text     string
 	files    []file
-	outcomes []contract.PartOutcome
+	outcomes parts.Outcomes
 }
 
 // file is an attachment by the host's handle.
@@ -24,12 +22,9 @@ type file struct {
 
 // flatten turns parts into text and files. The platform has nothing else: no markup, no
 // buttons, no places.
-func flatten(parts []contract.Part) flat {
+func flatten(list []contract.Part) flat {
 	var f flat
-	for i := range parts {
-		fate, note := f.add(i, &parts[i])
-		f.outcomes = append(f.outcomes, contract.PartOutcome{Index: int64(i), Fate: fate, Note: note})
-	}
+	f.outcomes = parts.Take(list, f.add)
 	return f
 }
 
@@ -41,11 +36,10 @@ func (f *flat) add(index int, p *contract.Part) (contract.PartFate, string) {
 	case p.Kind == contract.PartMedia && p.Media != nil:
 		return f.addMedia(index, p.Media)
 	}
-	f.addPictures(index, p)
-	text := p.Fallback
-	if text == "" {
-		text = plain.Describe(p)
+	for _, picture := range parts.Pictures(p) {
+		f.addMedia(index, picture)
 	}
+	text := parts.Words(p)
 	if text == "" {
 		return contract.PartDropped, "The platform has nothing like it, and it has no fallback text."
 	}
@@ -68,7 +62,7 @@ func (f *flat) addText(t *contract.Text) (contract.PartFate, string) {
 
 func (f *flat) addMedia(index int, m *contract.Media) (contract.PartFate, string) {
 	if m.Handle == "" {
-		return contract.PartDropped, clipTo(strings.TrimSpace("There are no bytes to send. "+m.Missing), contract.MaxNameBytes)
+		return contract.PartDropped, parts.Gone(m)
 	}
 	name := m.Name
 	if name == "" {
@@ -76,22 +70,6 @@ func (f *flat) addMedia(index int, m *contract.Media) (contract.PartFate, string
 	}
 	f.files = append(f.files, file{name: name, handle: m.Handle, part: index})
 	return contract.PartNative, ""
-}
-
-// addPictures takes the pictures of cards.
-func (f *flat) addPictures(index int, p *contract.Part) {
-	var cards []contract.Card
-	switch {
-	case p.Kind == contract.PartCard && p.Card != nil:
-		cards = []contract.Card{*p.Card}
-	case p.Kind == contract.PartCarousel && p.Carousel != nil:
-		cards = p.Carousel.Cards
-	}
-	for _, c := range cards {
-		if c.Image != nil {
-			f.addMedia(index, c.Image)
-		}
-	}
 }
 
 // line adds text on a line of its own.
@@ -103,16 +81,6 @@ func (f *flat) line(text string) {
 		f.text += "\n"
 	}
 	f.text += text
-}
-
-// degraded returns the first part that is not sent as it is, or nil.
-func (f *flat) degraded() *contract.PartOutcome {
-	for i := range f.outcomes {
-		if f.outcomes[i].Fate != contract.PartNative {
-			return &f.outcomes[i]
-		}
-	}
-	return nil
 }
 
 // maxPieces bounds how many posts one message may become.

@@ -1,13 +1,12 @@
 package main
 
 import (
-	"path"
 	"strconv"
-	"strings"
-	"unicode"
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/origin"
+	"github.com/seed75a60ee1/patchbay/pdk/parts"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
 	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
@@ -22,11 +21,11 @@ func (d *delivery) connect() (*contract.ReceiveOutput, error) {
 	if url == "" {
 		return missing("webhook"), nil
 	}
-	if err := onHost(url, d.set.companyURL()); err != nil {
+	if err := origin.Check(url, d.set.companyURL()); err != nil {
 		return rejected(404, "callback_refused", "The callback URL "+err.Error()+
 			"; company_url must name the company's scheme, host and port."), nil
 	}
-	moves := d.known && d.ch.state != channelDisconnected && onHost(url, d.ch.url) != nil
+	moves := d.known && d.ch.state != channelDisconnected && origin.Check(url, d.ch.url) != nil
 	if moves && !d.set.allowHostChange() {
 		return rejected(404, "host_change", "The connection is active on another host; allow_host_change lets it move."), nil
 	}
@@ -132,7 +131,7 @@ func (d *delivery) parts(text string, files []payload.Object) []contract.Part {
 	}
 	var parts []contract.Part
 	for text != "" {
-		piece := clipTo(text, contract.MaxTextBytes)
+		piece := plain.Clip(text, contract.MaxTextBytes)
 		parts = append(parts, contract.Part{Kind: contract.PartText, Text: &contract.Text{Plain: piece}})
 		text = text[len(piece):]
 	}
@@ -145,43 +144,12 @@ func (d *delivery) parts(text string, files []payload.Object) []contract.Part {
 // media is one file. The host fetches it; a link to elsewhere is told and not followed.
 // The size is a claim, so one that is no number is none and no reason to lose a message.
 func (d *delivery) media(f payload.Object) *contract.Media {
-	url, name := f.String("URL"), fileName(f.String("name"))
+	url, name := f.String("URL"), parts.FileName(f.String("name"))
 	size, _ := strconv.ParseInt(string(f.Raw("size")), 10, 64)
-	m := &contract.Media{Kind: mediaKind(name), Name: name, SizeBytes: max(size, 0), SourceURL: url}
-	if onHost(url, d.set.companyURL()) != nil && onHost(url, d.set.filesURL()) != nil {
+	m := &contract.Media{Kind: parts.MediaKind(name), Name: name, SizeBytes: max(size, 0), SourceURL: url}
+	if origin.Check(url, d.set.companyURL()) != nil && origin.Check(url, d.set.filesURL()) != nil {
 		m.SourceURL = ""
 		m.Missing = "Its link is not on the company's host; files_url allows one more host."
 	}
 	return m
-}
-
-// fileName makes a file name without a path and without control characters.
-func fileName(name string) string {
-	name = path.Base(strings.ReplaceAll(name, `\`, "/"))
-	name = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, name)
-	if name == "" || name == "." || name == "/" || name == ".." {
-		return "file"
-	}
-	return clipTo(name, maxNameBytes)
-}
-
-// mediaKinds is how files are meant to be shown, by extension.
-var mediaKinds = map[string]contract.MediaKind{
-	".jpg": contract.MediaImage, ".jpeg": contract.MediaImage, ".png": contract.MediaImage, ".gif": contract.MediaImage,
-	".webp": contract.MediaImage, ".bmp": contract.MediaImage, ".heic": contract.MediaImage,
-	".mp3": contract.MediaAudio, ".m4a": contract.MediaAudio, ".wav": contract.MediaAudio, ".flac": contract.MediaAudio,
-	".ogg": contract.MediaVoice, ".oga": contract.MediaVoice, ".opus": contract.MediaVoice,
-	".mp4": contract.MediaVideo, ".mov": contract.MediaVideo, ".webm": contract.MediaVideo, ".avi": contract.MediaVideo,
-}
-
-func mediaKind(name string) contract.MediaKind {
-	if kind, ok := mediaKinds[strings.ToLower(path.Ext(name))]; ok {
-		return kind
-	}
-	return contract.MediaFile
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/origin"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
 
 // callTimeoutMillis bounds one call to the platform, in milliseconds.
@@ -38,7 +40,7 @@ func dial(h pdk.Host, c *contract.Connection) (*link, *contract.Failure, error) 
 			"with the webhook and the confirmation code of this connection."), nil
 	case ch.state == channelDisconnected:
 		return l, permanent("disconnected", "The channel was ended: add the messenger in ELMA365 again."), nil
-	case onHost(ch.url, l.set.companyURL()) != nil:
+	case origin.Check(ch.url, l.set.companyURL()) != nil:
 		return l, permanent("callback_refused", "The callback URL is not on the company's host any more: set company_url back, "+
 			"or add the messenger in ELMA365 again."), nil
 	}
@@ -108,7 +110,7 @@ func refusal(r *contract.HTTPResult) *contract.Failure {
 	switch {
 	case r.Status == 429 || r.Status >= 500:
 		f := retry("platform_unavailable", "ELMA365 answered "+status+".")
-		if wait := retryAfterMillis(r.Headers); wait > 0 {
+		if wait := pdk.RetryAfterMillis(r.Headers); wait > 0 {
 			f.Class, f.RetryAfterMillis = contract.FailureRetryAfter, wait
 		}
 		return f
@@ -126,7 +128,7 @@ func (l *link) healthy(status int64) error {
 	if status != 200 {
 		l.h.Log(pdk.LogWarn, "success is documented as 200 only; taken as success", "status", strconv.FormatInt(status, 10))
 	}
-	faults, err := loadFaults(l.h)
+	faults, err := record.Count(l.h, keyFaults)
 	if err != nil {
 		return err
 	}
@@ -145,7 +147,7 @@ func (l *link) healthy(status int64) error {
 
 // faultless ends a row of answers 5xx.
 func (l *link) faultless() error {
-	faults, err := loadFaults(l.h)
+	faults, err := record.Count(l.h, keyFaults)
 	if err != nil || faults == 0 {
 		return err
 	}
@@ -154,7 +156,7 @@ func (l *link) faultless() error {
 
 // fault counts an answer 5xx.
 func (l *link) fault() error {
-	faults, err := loadFaults(l.h)
+	faults, err := record.Count(l.h, keyFaults)
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -17,6 +15,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/plugins/elma365/emulator"
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,9 +41,7 @@ func goLive(t *testing.T, opts emulator.Options, extra ...string) *live {
 	server := httptest.NewServer(l)
 	l.receive, l.mediaBase = server.URL+"/in/1", server.URL+"/media/"
 	l.answer = l.call
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(p.CAPEM())
-	l.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	l.client = emulate.Trusting(p.CAPEM(), "")
 	t.Cleanup(func() {
 		l.client.CloseIdleConnections()
 		if err := p.Close(); err != nil {

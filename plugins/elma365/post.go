@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
 )
 
 // linkTTLSeconds is how long a file's link works, in seconds: a repeat may fetch late.
@@ -37,26 +38,26 @@ func (p *post) body(urls []string, urlKey string) string {
 		if len(files) > 0 {
 			files = append(files, ',')
 		}
-		files = append(files, newObject().words("name", f.name).words(urlKey, urls[i]).end()...)
+		files = append(files, payload.New().Words("name", f.name).Words(urlKey, urls[i]).End()...)
 	}
-	data := newObject().
-		words("externalMessageId", p.id).
-		words("externalChatId", p.chat).
-		words("externalChatName", p.title).
-		words("externalUserId", p.user).
-		words("text", p.text).
-		raw("files", "["+string(files)+"]").end()
+	data := payload.New().
+		Words("externalMessageId", p.id).
+		Words("externalChatId", p.chat).
+		Words("externalChatName", p.title).
+		Words("externalUserId", p.user).
+		Words("text", p.text).
+		Raw("files", "["+string(files)+"]").End()
 	return envelope("message", data)
 }
 
 // envelope is the body of a callback; empty data leaves the key out. The host puts the
 // token in, where the connector never sees it.
 func envelope(kind, data string) string {
-	o := newObject().text("type", kind).text("token", pdk.Secret("outbound_token"))
+	o := payload.New().Text("type", kind).Text("token", pdk.Secret("outbound_token"))
 	if data != "" {
-		o.raw("data", data)
+		o.Raw("data", data)
 	}
-	return o.end()
+	return o.End()
 }
 
 // links asks the host for a link to each file. One that the host has no more is "".

@@ -4,6 +4,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // maxBodyBytes bounds a delivery (protocol section 3).
@@ -140,4 +141,4 @@ func missing(name string) *contract.ReceiveOutput {
 }
 
 // clip bounds what somebody else wrote, for a log line.
-func clip(s string) string { return clipTo(s, 64) }
+func clip(s string) string { return plain.Clip(s, 64) }

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"errors"
-	"strconv"
-
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
-
-// errDamaged is a key-value entry that does not read as it was written.
-var errDamaged = errors.New("an entry of the connection's state is damaged")
 
 // The states of a channel (protocol section 7); before connect there is no entry.
 const (
@@ -26,18 +21,17 @@ type channel struct {
 }
 
 func (c channel) encode() string {
-	return newObject().text("id", c.id).text("url", c.url).text("state", c.state).end()
+	return payload.New().Text("id", c.id).Text("url", c.url).Text("state", c.state).End()
 }
 
 // loadChannel reads the channel, with the version that a command checks.
 func loadChannel(h pdk.Host) (c channel, version int64, found bool, err error) {
-	value, version, found, err := h.KVGet(keyChannel)
+	r, version, found, err := record.Read(h, keyChannel)
 	if err != nil || !found {
 		return channel{}, 0, false, err
 	}
-	r, err := parseRecord(value)
 	c = channel{id: r.String("id"), url: r.String("url"), state: r.String("state")}
-	return c, version, true, damaged(r, err)
+	return c, version, true, record.Check(r)
 }
 
 // posted is what is noted of a post that the platform accepted.
@@ -53,9 +47,9 @@ type posted struct {
 }
 
 func (p *posted) encode() string {
-	return newObject().text("message", p.message).number("piece", p.piece).number("pieces", p.pieces).
-		text("chat", p.chat).number("at", p.at).number("tries", p.tries).
-		flag("quiet", p.quiet).flag("told", p.told).end()
+	return payload.New().Text("message", p.message).Number("piece", p.piece).Number("pieces", p.pieces).
+		Text("chat", p.chat).Number("at", p.at).Number("tries", p.tries).
+		Flag("quiet", p.quiet).Flag("told", p.told).End()
 }
 
 func loadPosted(h pdk.Host, id string) (*posted, bool, error) {
@@ -67,7 +61,7 @@ func loadPosted(h pdk.Host, id string) (*posted, bool, error) {
 		message: r.String("message"), piece: r.Int("piece"), pieces: r.Int("pieces"), chat: r.String("chat"),
 		at: r.Int("at"), tries: r.Int("tries"), quiet: r.Bool("quiet"), told: r.Bool("told"),
 	}
-	return p, true, damaged(r, nil)
+	return p, true, record.Check(r)
 }
 
 // outcome is what the platform reported of a post.
@@ -77,7 +71,7 @@ type outcome struct {
 }
 
 func (o outcome) encode() string {
-	return newObject().flag("success", o.success).number("tries", o.tries).end()
+	return payload.New().Flag("success", o.success).Number("tries", o.tries).End()
 }
 
 func loadOutcome(h pdk.Host, id string) (o outcome, found bool, err error) {
@@ -86,7 +80,7 @@ func loadOutcome(h pdk.Host, id string) (o outcome, found bool, err error) {
 		return outcome{}, false, err
 	}
 	o = outcome{success: r.Bool("success"), tries: r.Int("tries")}
-	return o, true, damaged(r, nil)
+	return o, true, record.Check(r)
 }
 
 // chatRecord is what is known of a conversation.
@@ -96,7 +90,7 @@ type chatRecord struct {
 }
 
 func (c chatRecord) encode() string {
-	return newObject().text("title", c.title).text("user", c.user).end()
+	return payload.New().Text("title", c.title).Text("user", c.user).End()
 }
 
 func loadChat(h pdk.Host, id string) (c chatRecord, found bool, err error) {
@@ -105,7 +99,7 @@ func loadChat(h pdk.Host, id string) (c chatRecord, found bool, err error) {
 		return chatRecord{}, false, err
 	}
 	c = chatRecord{title: r.String("title"), user: r.String("user")}
-	return c, true, damaged(r, nil)
+	return c, true, record.Check(r)
 }
 
 // readMark is the newest message of a chat that an operator read.
@@ -115,7 +109,7 @@ type readMark struct {
 }
 
 func (m readMark) encode() string {
-	return newObject().number("at", m.at).text("message", m.message).end()
+	return payload.New().Number("at", m.at).Text("message", m.message).End()
 }
 
 func loadRead(h pdk.Host, chat string) (m readMark, found bool, err error) {
@@ -124,20 +118,7 @@ func loadRead(h pdk.Host, chat string) (m readMark, found bool, err error) {
 		return readMark{}, false, err
 	}
 	m = readMark{at: r.Int("at"), message: r.String("message")}
-	return m, true, damaged(r, nil)
-}
-
-// loadFaults reads how many answers 5xx came in a row.
-func loadFaults(h pdk.Host) (int64, error) {
-	value, _, found, err := h.KVGet(keyFaults)
-	if err != nil || !found {
-		return 0, err
-	}
-	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil {
-		return 0, errDamaged
-	}
-	return n, nil
+	return m, true, record.Check(r)
 }
 
 // load reads a record under a prefix. An id that is too long for a key has none.
@@ -145,26 +126,6 @@ func load(h pdk.Host, prefix, id string) (payload.Object, bool, error) {
 	if !fits(id) {
 		return payload.Object{}, false, nil
 	}
-	value, _, found, err := h.KVGet(prefix + id)
-	if err != nil || !found {
-		return payload.Object{}, false, err
-	}
-	r, err := parseRecord(value)
-	return r, true, err
-}
-
-func parseRecord(value string) (payload.Object, error) {
-	r, err := payload.Parse([]byte(value), payload.Limits{})
-	if err != nil {
-		return r, errDamaged
-	}
-	return r, nil
-}
-
-// damaged tells whether a record did not read as it was written.
-func damaged(r payload.Object, err error) error {
-	if err == nil && r.Err() != nil {
-		return errDamaged
-	}
-	return err
+	r, _, found, err := record.Read(h, prefix+id)
+	return r, found, err
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/parts"
 	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
@@ -39,7 +40,7 @@ type sending struct {
 	at       int64 // the command's acceptance, Unix nanoseconds: the order within the chat
 	posts    []post
 	urls     []string // of the last post's files
-	outcomes []contract.PartOutcome
+	outcomes parts.Outcomes
 }
 
 // compose turns the message into posts.
@@ -50,13 +51,11 @@ func (l *link) compose(in *contract.SendMessageInput) (*sending, *contract.Failu
 		return nil, nil, err
 	}
 	urls = f.dropGone(urls)
-	if worst := f.degraded(); in.Strict && worst != nil {
-		kind := string(in.Message.Parts[worst.Index].Kind)
-		return nil, permanent("part_refused", clipTo("Part "+strconv.FormatInt(worst.Index, 10)+" ("+kind+
-			") cannot be sent as it is. "+worst.Note, contract.MaxNameBytes)), nil
+	if failure := f.outcomes.Strict(in.Message.Parts); in.Strict && failure != nil {
+		return nil, failure, nil
 	}
 	if f.text == "" && len(f.files) == 0 {
-		return nil, permanent("nothing_to_send", "No part of the message can be sent."), nil
+		return nil, f.outcomes.Rejected("nothing_to_send", "No part of the message can be sent."), nil
 	}
 	texts := plain.Split(f.text, l.set.maxText(), maxPieces)
 	if texts == nil {

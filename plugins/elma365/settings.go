@@ -3,6 +3,8 @@ package main
 import (
 	"strconv"
 	"strings"
+
+	"github.com/seed75a60ee1/patchbay/pdk/origin"
 )
 
 // settings holds the connection's settings as the host hands them over: one text each,
@@ -125,10 +127,10 @@ func (s settings) userInfoKeys() (map[string]string, bool) {
 // problem says what is wrong with the settings beyond what their types tell; empty if
 // nothing is.
 func (s settings) problem() string {
-	if _, ok := origin(s.companyURL()); !ok {
+	if _, ok := origin.Of(s.companyURL()); !ok {
 		return "company_url is not a plain https URL; enter scheme and host, such as https://acme.elma365.eu"
 	}
-	if _, ok := origin(s.filesURL()); !ok && s.filesURL() != "" {
+	if _, ok := origin.Of(s.filesURL()); !ok && s.filesURL() != "" {
 		return "files_url is not a plain https URL; enter scheme and host, or leave it empty"
 	}
 	if _, ok := s.retryDelays(); !ok {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
@@ -49,31 +48,6 @@ func TestFlatten(t *testing.T) {
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
-	date := contract.Header{Name: "Date", Value: "Mon, 02 Mar 2026 10:00:00 GMT"}
-	for _, tt := range []struct {
-		name    string
-		headers []contract.Header
-		want    int64
-	}{
-		{"none", nil, 0},
-		{"seconds", []contract.Header{{Name: "Retry-After", Value: "7"}}, 7000},
-		{"another case", []contract.Header{{Name: "retry-after", Value: "7"}}, 7000},
-		{"a date", []contract.Header{date, {Name: "Retry-After", Value: "Mon, 02 Mar 2026 10:01:30 GMT"}}, 90_000},
-		{"a date gone by", []contract.Header{date, {Name: "Retry-After", Value: "Mon, 02 Mar 2026 09:00:00 GMT"}}, 0},
-		{"a date without Date", []contract.Header{{Name: "Retry-After", Value: "Mon, 02 Mar 2026 10:01:30 GMT"}}, 0},
-		{"a year", []contract.Header{{Name: "Retry-After", Value: "31536000"}}, maxRetryAfterMillis},
-		{"nonsense", []contract.Header{{Name: "Retry-After", Value: "soon"}}, 0},
-		{"a negative number", []contract.Header{{Name: "Retry-After", Value: "-5"}}, 0},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := retryAfterMillis(tt.headers); got != tt.want {
-				t.Errorf("retryAfterMillis(%v) = %d, want %d", tt.headers, got, tt.want)
-			}
-		})
-	}
-}
-
 func TestRetryDelays(t *testing.T) {
 	for _, tt := range []struct {
 		name, setting string
@@ -93,17 +67,5 @@ func TestRetryDelays(t *testing.T) {
 				t.Errorf("retryDelays(%q) = %v, %v; want %v, %v", tt.setting, got, fine, tt.want, tt.fine)
 			}
 		})
-	}
-}
-
-func TestFileName(t *testing.T) {
-	for name, want := range map[string]string{
-		"route.pdf": "route.pdf", "/etc/passwd": "passwd", `C:\x\y.png`: "y.png", "": "file", "..": "file", "a/..": "file",
-		"a\x00b\n.png": "ab.png", "\x01": "file",
-		strings.Repeat("漢", 100): strings.Repeat("漢", 85),
-	} {
-		if got := fileName(name); got != want {
-			t.Errorf("fileName(%q) = %q, want %q", name, got, want)
-		}
 	}
 }

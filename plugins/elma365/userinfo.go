@@ -8,6 +8,8 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
 
 // userInfoKeys is the keys of the answer to userInfo. The vendor does not publish them,
@@ -44,7 +46,7 @@ func (d *delivery) findPerson(id string) (person contract.Contact, found bool, e
 		return person, false, err
 	}
 	if contract.Unmarshal([]byte(value), &person) != nil {
-		return person, false, errDamaged
+		return person, false, record.ErrDamaged
 	}
 	return person, true, nil
 }
@@ -54,7 +56,7 @@ func userInfoBody(id string, person contract.Contact, renamed map[string]string)
 	values := [len(userInfoKeys)]string{
 		string(person.ID), person.Name, person.Name, cmp.Or(person.Login, id), person.Phone, person.Email,
 	}
-	o, written := newObject(), make(map[string]bool, len(userInfoKeys))
+	o, written := payload.New(), make(map[string]bool, len(userInfoKeys))
 	for i, key := range userInfoKeys {
 		name, ok := renamed[key]
 		if !ok {
@@ -65,12 +67,12 @@ func userInfoBody(id string, person contract.Contact, renamed map[string]string)
 		}
 		written[name] = true
 		if key == "avatar" {
-			o.text(name, avatar(person.Avatar))
+			o.Text(name, avatar(person.Avatar))
 		} else {
-			o.words(name, values[i])
+			o.Words(name, values[i])
 		}
 	}
-	return o.end()
+	return o.End()
 }
 
 // avatar is the placeholder for a picture in base64, which the host fills in; nothing if
@@ -95,7 +97,7 @@ func (connector) LookupContact(h pdk.Host, in *contract.LookupContactInput) (*co
 	if failure != nil {
 		return l.failed(failure), nil
 	}
-	result, failure := l.post(envelope("userInfo", newObject().words("userId", string(in.Contact)).end()))
+	result, failure := l.post(envelope("userInfo", payload.New().Words("userId", string(in.Contact)).End()))
 	if failure == nil && result.Status != 200 {
 		failure, err = l.lookupRefused(result)
 	}
@@ -142,7 +144,7 @@ func readContact(id contract.ContactID, doc payload.Object) contract.Contact {
 	}
 	c := contract.Contact{ID: id}
 	for _, name := range doc.Names() {
-		value := clipTo(scalar(doc, name), maxAttributeBytes)
+		value := plain.Clip(scalar(doc, name), maxAttributeBytes)
 		field := contactField(&c, name)
 		switch {
 		case value == "":
@@ -152,7 +154,7 @@ func readContact(id contract.ContactID, doc payload.Object) contract.Contact {
 			if c.Attributes == nil {
 				c.Attributes = map[string]string{}
 			}
-			c.Attributes[clipTo(name, maxAttributeBytes)] = value
+			c.Attributes[plain.Clip(name, maxAttributeBytes)] = value
 		}
 	}
 	return c
@@ -183,12 +185,4 @@ func scalar(doc payload.Object, name string) string {
 		return doc.String(name)
 	}
 	return string(raw)
-}
-
-// clipTo bounds a text without cutting a character in two.
-func clipTo(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "")
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +10,8 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
-	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
+	"github.com/seed75a60ee1/patchbay/pdk/pdktest"
+	"github.com/seed75a60ee1/patchbay/plugins/internal/agenda"
 )
 
 const (
@@ -67,21 +67,8 @@ func newWorld(t *testing.T, extra ...string) *world {
 	return w
 }
 
-func loadManifest(t testing.TB) *manifest.Manifest {
-	t.Helper()
-	text, err := os.ReadFile("plugin.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := manifest.ParseYAML(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
 func defaults(t testing.TB, set map[string]string) map[string]string {
-	return loadManifest(t).WithDefaults(set)
+	return pdktest.LoadManifest(t, "plugin.yaml").WithDefaults(set)
 }
 
 func (w *world) connection() contract.Connection {
@@ -127,25 +114,10 @@ func (w *world) run(export contract.Export, in contract.Appendable) *contract.Co
 	return out
 }
 
-// output is what an invocation answers.
-type output interface {
-	contract.Decodable
-	Validate() error
-}
-
-// invoke calls the connector as the guest's export does, through the encoding.
-func (w *world) invoke(h pdk.Host, export contract.Export, in contract.Appendable, out output) {
+// invoke calls the connector as the guest's export does.
+func (w *world) invoke(h pdk.Host, export contract.Export, in contract.Appendable, out pdktest.Output) {
 	w.t.Helper()
-	answer, err := pdk.Invoke(connector{}, h, export, contract.Marshal(in))
-	if err != nil {
-		w.t.Fatalf("%s: %v", export, err)
-	}
-	if err := contract.Unmarshal(answer, out); err != nil {
-		w.t.Fatalf("%s answered %s: %v", export, answer, err)
-	}
-	if err := out.Validate(); err != nil {
-		w.t.Errorf("%s answered %s, against the contract: %v", export, answer, err)
-	}
+	pdktest.Invoke(w.t, connector{}, h, export, in, out)
 }
 
 func (w *world) commit(tx *invocation, events []contract.Event, commands []contract.CommandRequest) {
@@ -167,17 +139,10 @@ func (w *world) advance(d time.Duration) {
 	w.t.Helper()
 	end := w.now.Add(d)
 	for {
-		next := -1
-		for i, job := range w.due {
-			if !job.at.After(end) && (next < 0 || job.at.Before(w.due[next].at)) {
-				next = i
-			}
-		}
-		if next < 0 {
+		job, ok := agenda.Next(&w.due, func(j dueWork) time.Time { return j.at }, end)
+		if !ok {
 			break
 		}
-		job := w.due[next]
-		w.due = slices.Delete(w.due, next, next+1)
 		w.now = latest(w.now, job.at)
 		w.reconcile(job.payload)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // callTimeoutMillis bounds one call to the platform, in milliseconds.
@@ -121,7 +122,7 @@ func (a *answer) failure() *contract.Failure {
 	case a.status == 401:
 		return a.unauthorised()
 	case a.status == 408 || a.status == 429 || a.status >= 500:
-		if wait := retryAfterMillis(a.headers); wait > 0 {
+		if wait := pdk.RetryAfterMillis(a.headers); wait > 0 {
 			return retryAfter("platform_unavailable", "inTandem answered "+status+".", wait)
 		}
 		return retry("platform_unavailable", "inTandem answered "+status+".")
@@ -132,7 +133,7 @@ func (a *answer) failure() *contract.Failure {
 	if said := a.said(); said != "" {
 		text += ": " + said
 	}
-	return permanent("platform_refused", clipTo(text, 512)+".")
+	return permanent("platform_refused", plain.Clip(text, 512)+".")
 }
 
 // unauthorised tells the four kinds of 401 apart, of which two are about the token.
@@ -189,15 +190,4 @@ func (a *answer) repeated() bool {
 		}
 	}
 	return false
-}
-
-// clipTo bounds a text to a number of bytes, without cutting a character in two.
-func clipTo(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && s[limit]&0xC0 == 0x80 {
-		limit--
-	}
-	return s[:limit]
 }

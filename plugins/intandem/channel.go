@@ -3,6 +3,8 @@ package main
 import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // The states of a channel: the platform's (protocol section 7), and three of our own.
@@ -101,7 +103,7 @@ func (ch channel) on(status, name string) (channel, *contract.CommandRequest, *c
 }
 
 func connected(name string) *contract.StateChange {
-	return &contract.StateChange{State: contract.StateConnected, Code: "channel_active", Reason: "inTandem activated the channel " + clipTo(name, 100) + "."}
+	return &contract.StateChange{State: contract.StateConnected, Code: "channel_active", Reason: "inTandem activated the channel " + plain.Clip(name, 100) + "."}
 }
 
 // stuck is for a channel that does not become active however often it is asked.
@@ -120,7 +122,7 @@ const (
 )
 
 func channelWork(kind string, afterMillis int64) *contract.CommandRequest {
-	return &contract.CommandRequest{Lane: "channel", AfterMillis: afterMillis, Payload: kind}
+	return &contract.CommandRequest{Lane: laneOf("channel", afterMillis), AfterMillis: afterMillis, Payload: kind}
 }
 
 // workOnChannel does one piece of work on the channel.
@@ -155,7 +157,7 @@ func (ch channel) mayBeActivated() bool {
 // createChannel makes the channel. The platform does not know a repeat from a second
 // channel, so after an answer that got lost nothing is repeated.
 func (c *api) createChannel(ch channel) (*contract.CommandOutput, error) {
-	body := newObject().text("business_uid", c.set.businessUID()).text("type", c.set.channelType()).words("display_name", c.set.displayName()).end()
+	body := payload.New().Text("business_uid", c.set.businessUID()).Text("type", c.set.channelType()).Words("display_name", c.set.displayName()).End()
 	a, f := c.call(request{method: "POST", path: "/business/communication/channels", body: body, bearer: c.set.token()})
 	made := a.doc.Object("data").Object("channel")
 	uid, status := made.Identifier("uid"), made.String("status")
@@ -221,7 +223,7 @@ func (c *api) activateChannel(ch channel) (*contract.CommandOutput, error) {
 
 // moveChannel hands the channel to another app, which ends this connection.
 func (c *api) moveChannel(ch channel) (*contract.CommandOutput, error) {
-	body := newObject().words("app_uid", c.set.moveToApp()).end()
+	body := payload.New().Words("app_uid", c.set.moveToApp()).End()
 	if _, f := c.call(request{method: "PUT", path: channelPath(ch), body: body, bearer: c.set.token()}); f != nil {
 		return failed(f), nil
 	}
@@ -230,6 +232,6 @@ func (c *api) moveChannel(ch channel) (*contract.CommandOutput, error) {
 		return nil, err
 	}
 	return &contract.CommandOutput{Events: []contract.Event{{Kind: contract.EventConnectionState, State: &contract.StateChange{
-		State: contract.StateDisconnected, Code: "channel_moved", Reason: "The channel was moved to the app " + clipTo(c.set.moveToApp(), 100) + ".",
+		State: contract.StateDisconnected, Code: "channel_moved", Reason: "The channel was moved to the app " + plain.Clip(c.set.moveToApp(), 100) + ".",
 	}}}}, ch.keep(c.h)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // fallbackName is the first name of a client whom nobody knows by name.
@@ -117,15 +118,15 @@ func (c *api) createClient(who *contract.Contact) (string, *contract.Failure) {
 	if !c.set.createClients() {
 		return "", permanent("client_unknown", "The business does not know the person by telephone or mail address, and create_clients is off.")
 	}
-	body := newObject().words("first_name", cmp.Or(clipTo(who.Name, 100), fallbackName)).text("status", "lead").
-		words("source_name", c.set.displayName())
+	body := payload.New().Words("first_name", cmp.Or(plain.Clip(who.Name, 100), fallbackName)).Text("status", "lead").
+		Words("source_name", c.set.displayName())
 	if who.Email != "" {
-		body.words("email", who.Email)
+		body.Words("email", who.Email)
 	}
 	if who.Phone != "" {
-		body.words("phone", who.Phone)
+		body.Words("phone", who.Phone)
 	}
-	a, f := c.call(request{method: "POST", path: "/platform/v1/clients", body: body.end(), bearer: contract.CredentialAccessToken,
+	a, f := c.call(request{method: "POST", path: "/platform/v1/clients", body: body.End(), bearer: contract.CredentialAccessToken,
 		repeatable: who.Email != ""}) // which the platform takes once
 	if f == nil {
 		if id := a.doc.Object("data").Object("client").Identifier("id"); isUID(id) {
@@ -181,11 +182,11 @@ func contactOf(client payload.Object) *contract.Contact {
 	name := strings.TrimSpace(client.String("first_name") + " " + client.String("last_name"))
 	phone := cmp.Or(client.String("normalized_phone"), client.String("mobile_phone"), client.String("phone"))
 	contact := &contract.Contact{
-		Name: clipTo(name, contract.MaxNameBytes), Phone: clipTo(phone, contract.MaxIDBytes),
-		Email: clipTo(client.String("email"), contract.MaxIDBytes),
+		Name: plain.Clip(name, contract.MaxNameBytes), Phone: plain.Clip(phone, contract.MaxIDBytes),
+		Email: plain.Clip(client.String("email"), contract.MaxIDBytes),
 	}
 	if status := client.String("customer_status"); status != "" {
-		contact.Attributes = map[string]string{"customer_status": clipTo(status, contract.MaxIDBytes)}
+		contact.Attributes = map[string]string{"customer_status": plain.Clip(status, contract.MaxIDBytes)}
 	}
 	return contact
 }

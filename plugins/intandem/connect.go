@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
 )
 
 // SetupConnection begins a connection: it waits until a person of the business allowed the
@@ -127,7 +128,7 @@ func (connector) TeardownConnection(h pdk.Host, in *contract.TeardownConnectionI
 	}
 	c.farewell(request{
 		method: "POST", path: "/platform/v1/tokens/revoke", bearer: contract.CredentialAppAccessToken, repeatable: true,
-		body: newObject().text("token", pdk.Credential(contract.CredentialAccessToken)).end(),
+		body: payload.New().Text("token", pdk.Credential(contract.CredentialAccessToken)).End(),
 	})
 	return ended(), nil
 }

@@ -2,12 +2,13 @@ package main
 
 import (
 	"cmp"
-	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/parts"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
 	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
@@ -19,7 +20,7 @@ const linkTTLSeconds = 24 * 3600
 type flat struct {
 	text     string
 	files    []file
-	outcomes []contract.PartOutcome
+	outcomes parts.Outcomes
 }
 
 // file is an attachment.
@@ -31,12 +32,9 @@ type file struct {
 }
 
 // flatten turns parts into text and files. The platform documents nothing but text.
-func flatten(parts []contract.Part) *flat {
+func flatten(list []contract.Part) *flat {
 	f := new(flat)
-	for i := range parts {
-		fate, note := f.add(i, &parts[i])
-		f.outcomes = append(f.outcomes, contract.PartOutcome{Index: int64(i), Fate: fate, Note: note})
-	}
+	f.outcomes = parts.Take(list, f.add)
 	return f
 }
 
@@ -52,7 +50,7 @@ func (f *flat) add(index int, p *contract.Part) (contract.PartFate, string) {
 	case p.Media != nil:
 		return f.addMedia(index, p.Media)
 	}
-	text := cmp.Or(p.Fallback, plain.Describe(p))
+	text := parts.Words(p)
 	pictures := f.addPictures(index, p)
 	if text == "" && !pictures {
 		return contract.PartDropped, "The platform has nothing like it, and it has no fallback text."
@@ -63,7 +61,7 @@ func (f *flat) add(index int, p *contract.Part) (contract.PartFate, string) {
 
 func (f *flat) addMedia(index int, m *contract.Media) (contract.PartFate, string) {
 	if m.Handle == "" {
-		return contract.PartDropped, clipTo(strings.TrimSpace("There are no bytes to send. "+m.Missing), contract.MaxNameBytes)
+		return contract.PartDropped, parts.Gone(m)
 	}
 	f.files = append(f.files, file{media: *m, part: index, alone: true})
 	return contract.PartConverted, "Sent as a link that works for 24 hours."
@@ -71,17 +69,10 @@ func (f *flat) addMedia(index int, m *contract.Media) (contract.PartFate, string
 
 // addPictures takes the pictures of cards, and tells whether there are any.
 func (f *flat) addPictures(index int, p *contract.Part) bool {
-	var cards []contract.Card
-	switch {
-	case p.Card != nil:
-		cards = []contract.Card{*p.Card}
-	case p.Carousel != nil:
-		cards = p.Carousel.Cards
-	}
 	before := len(f.files)
-	for _, c := range cards {
-		if c.Image != nil && c.Image.Handle != "" {
-			f.files = append(f.files, file{media: *c.Image, part: index})
+	for _, picture := range parts.Pictures(p) {
+		if picture.Handle != "" {
+			f.files = append(f.files, file{media: *picture, part: index})
 		}
 	}
 	return len(f.files) > before
@@ -93,30 +84,6 @@ func (f *flat) line(text string) {
 		f.text += "\n"
 	}
 	f.text += text
-}
-
-// strict is the refusal of a message of which a part would not be sent as it is; nil if
-// every part would.
-func (f *flat) strict() *contract.Failure {
-	for i, o := range f.outcomes {
-		if o.Fate != contract.PartNative {
-			return f.refused("part_refused", clipTo("Part "+strconv.Itoa(i)+" cannot be sent as it is. "+o.Note, contract.MaxNameBytes))
-		}
-	}
-	return nil
-}
-
-// refused is the failure of a message that is not sent because of its parts: those that are
-// not as they should be are at fault.
-func (f *flat) refused(code, message string) *contract.Failure {
-	failure := permanent(code, message)
-	for _, o := range f.outcomes {
-		if o.Fate != contract.PartNative {
-			o.Fate = contract.PartRejected
-		}
-		failure.Parts = append(failure.Parts, o)
-	}
-	return failure
 }
 
 // link asks the host for a link to each file, and adds it to the text. A file that the
@@ -151,15 +118,15 @@ func attachments(files []file) string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString(newObject().words("url", f.url).words("name", cmp.Or(f.media.Name, "file")).
-			words("content_type", f.media.MIME).number("size", f.media.SizeBytes).end())
+		b.WriteString(payload.New().Words("url", f.url).Words("name", cmp.Or(f.media.Name, "file")).
+			Words("content_type", f.media.MIME).Number("size", f.media.SizeBytes).End())
 	}
 	return "[" + b.String() + "]"
 }
 
 // oneLine is a text without line breaks and other control characters, at most 200 bytes.
 func oneLine(s string) string {
-	return clipTo(strings.TrimSpace(strings.Map(func(r rune) rune {
+	return plain.Clip(strings.TrimSpace(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
 )
 
 // A customer's message waits until channel and session are active: the command that sends
@@ -101,8 +102,8 @@ func (c *api) beginSession(p *person, ch channel, out *contract.CommandOutput) (
 // createSession makes a session. One that is there already is adopted: the platform has
 // one for each client and channel.
 func (c *api) createSession(p *person, ch channel, out *contract.CommandOutput) (*contract.Failure, error) {
-	body := newObject().text("business_uid", c.set.businessUID()).text("channel_uid", ch.uid).
-		text("contact_uid", p.client).words("external_uid", p.chat).end()
+	body := payload.New().Text("business_uid", c.set.businessUID()).Text("channel_uid", ch.uid).
+		Text("contact_uid", p.client).Words("external_uid", p.chat).End()
 	a, f := c.call(request{method: "POST", path: "/business/communication/sessions", body: body, bearer: c.set.token(), repeatable: true})
 	if f == nil {
 		made := a.doc.Object("data").Object("session")

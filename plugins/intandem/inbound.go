@@ -1,13 +1,13 @@
 package main
 
 import (
-	"path"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/origin"
+	"github.com/seed75a60ee1/patchbay/pdk/parts"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
 	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
@@ -48,7 +48,7 @@ func (d *delivery) message() (*contract.ReceiveOutput, error) {
 	out.DedupeKey = messageKey(channel, uid)
 	parts := d.parts(text, attached)
 	if len(parts) == 0 {
-		d.h.Log(pdk.LogInfo, "a message without text and attachments was left at that", "message", clipTo(uid, 64))
+		d.h.Log(pdk.LogInfo, "a message without text and attachments was left at that", "message", plain.Clip(uid, 64))
 		return out, nil
 	}
 	out.Events = []contract.Event{agentMessage(external, uid, parts)}
@@ -77,7 +77,7 @@ func (d *delivery) parts(text string, attached []payload.Object) []contract.Part
 	}
 	var parts []contract.Part
 	for strings.TrimSpace(text) != "" {
-		piece := clipTo(text, contract.MaxTextBytes)
+		piece := plain.Clip(text, contract.MaxTextBytes)
 		parts = append(parts, contract.Part{Kind: contract.PartText, Text: &contract.Text{Plain: piece}})
 		text = text[len(piece):]
 	}
@@ -95,12 +95,12 @@ var (
 
 // attachment is one file; one without a link that can be read is passed on as it came.
 func (d *delivery) attachment(a payload.Object) contract.Part {
-	link, name := firstText(a, linkNames), fileName(firstText(a, fileNames))
+	link, name := firstText(a, linkNames), parts.FileName(firstText(a, fileNames))
 	if !strings.HasPrefix(link, "https://") && !strings.HasPrefix(link, "http://") || len(link) > contract.MaxURLBytes {
 		return contract.Part{Kind: contract.PartRaw, Fallback: "[Attachment]", Raw: &contract.Raw{Kind: "attachment", JSON: rawOf(a)}}
 	}
-	m := &contract.Media{Kind: mediaKind(name), Name: name, SourceURL: link}
-	if host := hostOf(link); host == "" || !slices.Contains(d.set.fileHosts(), host) {
+	m := &contract.Media{Kind: parts.MediaKind(name), Name: name, SourceURL: link}
+	if host, ok := origin.Host(link); !ok || !slices.Contains(d.set.fileHosts(), host) {
 		m.SourceURL, m.Missing = "", "Its link is not on a host that the app's setting file_hosts lists."
 	}
 	return contract.Part{Kind: contract.PartMedia, Fallback: "[Attachment] " + name, Media: m}
@@ -120,63 +120,11 @@ func firstText(a payload.Object, names []string) string {
 
 // rawOf writes an object anew, as far as it is small.
 func rawOf(a payload.Object) contract.RawJSON {
-	o := newObject()
+	o := payload.New()
 	for _, name := range a.Names() {
-		if raw := a.Raw(name); raw != nil && len(o.buf)+len(raw) < maxRawBytes {
-			o.raw(name, string(raw))
+		if raw := a.Raw(name); raw != nil && o.Len()+len(raw) < maxRawBytes {
+			o.Raw(name, string(raw))
 		}
 	}
-	return contract.RawJSON(o.end())
-}
-
-// hostOf returns the host name of an https URL with port 443; "" for every other, and for
-// one that two parsers might read differently.
-func hostOf(link string) string {
-	authority, ok := strings.CutPrefix(link, "https://")
-	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' || r == '{' || r == '}' || r == '#' }
-	if !ok || strings.IndexFunc(link, odd) >= 0 {
-		return ""
-	}
-	if end := strings.IndexAny(authority, "/?"); end >= 0 {
-		authority = authority[:end]
-	}
-	host := strings.ToLower(strings.TrimSuffix(authority, ":443"))
-	if strings.ContainsAny(host, "@%:[]") {
-		return ""
-	}
-	return host
-}
-
-// maxNameBytes bounds a file's name.
-const maxNameBytes = 255
-
-// fileName makes a file name without a path and without control characters.
-func fileName(name string) string {
-	name = path.Base(strings.ReplaceAll(name, `\`, "/"))
-	name = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, name)
-	if name == "" || name == "." || name == "/" || name == ".." {
-		return "file"
-	}
-	return clipTo(name, maxNameBytes)
-}
-
-// mediaKinds is how files are meant to be shown, by extension.
-var mediaKinds = map[string]contract.MediaKind{
-	".jpg": contract.MediaImage, ".jpeg": contract.MediaImage, ".png": contract.MediaImage, ".gif": contract.MediaImage,
-	".webp": contract.MediaImage, ".bmp": contract.MediaImage, ".heic": contract.MediaImage,
-	".mp3": contract.MediaAudio, ".m4a": contract.MediaAudio, ".wav": contract.MediaAudio, ".flac": contract.MediaAudio,
-	".ogg": contract.MediaVoice, ".oga": contract.MediaVoice, ".opus": contract.MediaVoice,
-	".mp4": contract.MediaVideo, ".mov": contract.MediaVideo, ".webm": contract.MediaVideo, ".avi": contract.MediaVideo,
-}
-
-func mediaKind(name string) contract.MediaKind {
-	if kind, ok := mediaKinds[strings.ToLower(path.Ext(name))]; ok {
-		return kind
-	}
-	return contract.MediaFile
+	return contract.RawJSON(o.End())
 }

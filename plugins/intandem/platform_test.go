@@ -3,15 +3,11 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +17,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/plugins/intandem/emulator"
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -54,12 +51,7 @@ func goLive(t *testing.T, opts emulator.Options, extra ...string) *live {
 	l.a = p.AddApp(emulator.AppOptions{ClientID: clientID, Secret: clientSecret, Base: l.base, Open: l.settings["open_channel"] == "true"})
 	l.b = p.AddBusiness(business)
 	l.answer = l.call
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(p.CAPEM())
-	l.client = &http.Client{
-		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DialContext: l.dial},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	l.client = emulate.Trusting(p.CAPEM(), p.Addr(), p.Names()...)
 	t.Cleanup(func() {
 		l.client.CloseIdleConnections()
 		if err := p.Close(); err != nil {
@@ -71,14 +63,6 @@ func goLive(t *testing.T, opts emulator.Options, extra ...string) *live {
 		}
 	})
 	return l
-}
-
-// dial connects the platform's names to where it listens.
-func (l *live) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if host, _, err := net.SplitHostPort(address); err == nil && slices.Contains(l.p.Names(), host) {
-		address = l.p.Addr()
-	}
-	return new(net.Dialer).DialContext(ctx, network, address)
 }
 
 func (l *live) ctx() context.Context {

@@ -4,6 +4,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // delivery is one callback being carried out for the connection that its uid belongs to.
@@ -78,7 +79,7 @@ func (d *delivery) status() (string, *contract.ReceiveOutput) {
 	if err := d.doc.Err(); err != nil {
 		return "", rejected(malformed(err.Error()))
 	}
-	return clipTo(status, 64), nil
+	return plain.Clip(status, 64), nil
 }
 
 // ownChannel refuses a callback that names another channel than the connection's.

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"errors"
-
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
-
-// errDamaged is a key-value entry that does not read as it was written.
-var errDamaged = errors.New("an entry of the connection's state is damaged")
 
 // channel is the connection's channel. The zero channel is none.
 type channel struct {
@@ -21,16 +17,16 @@ type channel struct {
 }
 
 func loadChannel(h pdk.Host) (channel, error) {
-	r, version, found, err := load(h, keyChannel)
+	r, version, found, err := record.Read(h, keyChannel)
 	if err != nil || !found {
 		return channel{version: version}, err
 	}
 	c := channel{uid: r.String("uid"), state: r.String("state"), tries: r.Int("tries"), version: version}
-	return c, damaged(r)
+	return c, record.Check(r)
 }
 
 func (c channel) encode() string {
-	return newObject().text("uid", c.uid).text("state", c.state).number("tries", c.tries).end()
+	return payload.New().Text("uid", c.uid).Text("state", c.state).Number("tries", c.tries).End()
 }
 
 // save writes the channel, unless somebody else did since it was read.
@@ -62,7 +58,7 @@ func loadPerson(h pdk.Host, chat string) (person, error) {
 	if !fits(chat) {
 		return person{chat: chat}, nil
 	}
-	r, version, found, err := load(h, prefixPerson+chat)
+	r, version, found, err := record.Read(h, prefixPerson+chat)
 	if err != nil || !found {
 		return person{chat: chat, version: version}, err
 	}
@@ -70,13 +66,13 @@ func loadPerson(h pdk.Host, chat string) (person, error) {
 		chat: chat, client: r.String("client"), uid: r.String("session"), state: r.String("state"),
 		tries: r.Int("tries"), waits: r.Int("waits"), ended: r.Int("ended"), version: version,
 	}
-	return p, damaged(r)
+	return p, record.Check(r)
 }
 
 // save writes the person, unless somebody else did since it was read.
 func (p person) save(h pdk.Host) error {
-	value := newObject().text("client", p.client).text("session", p.uid).text("state", p.state).
-		number("tries", p.tries).number("waits", p.waits).number("ended", p.ended).end()
+	value := payload.New().Text("client", p.client).Text("session", p.uid).Text("state", p.state).
+		Number("tries", p.tries).Number("waits", p.waits).Number("ended", p.ended).End()
 	return h.KVPut(contract.KVPut{Key: prefixPerson + p.chat, Value: value, CheckVersion: true, ExpectedVersion: p.version})
 }
 
@@ -89,7 +85,7 @@ type sent struct {
 }
 
 func (s sent) save(h pdk.Host, uid string) error {
-	value := newObject().text("message", s.message).number("piece", s.piece).number("pieces", s.pieces).text("chat", s.chat).end()
+	value := payload.New().Text("message", s.message).Number("piece", s.piece).Number("pieces", s.pieces).Text("chat", s.chat).End()
 	return h.KVPut(contract.KVPut{Key: prefixSent + uid, Value: value, TTLSeconds: ttlMessage})
 }
 
@@ -97,12 +93,12 @@ func loadSent(h pdk.Host, uid string) (sent, bool, error) {
 	if !fits(uid) {
 		return sent{}, false, nil
 	}
-	r, _, found, err := load(h, prefixSent+uid)
+	r, _, found, err := record.Read(h, prefixSent+uid)
 	if err != nil || !found {
 		return sent{}, false, err
 	}
 	s := sent{message: r.String("message"), piece: r.Int("piece"), pieces: r.Int("pieces"), chat: r.String("chat")}
-	return s, true, damaged(r)
+	return s, true, record.Check(r)
 }
 
 // staffMessage is what is noted of a business's message.
@@ -112,7 +108,7 @@ type staffMessage struct {
 }
 
 func (m staffMessage) save(h pdk.Host, uid string) error {
-	value := newObject().text("chat", m.chat).text("status", m.status).end()
+	value := payload.New().Text("chat", m.chat).Text("status", m.status).End()
 	return h.KVPut(contract.KVPut{Key: prefixStaff + uid, Value: value, TTLSeconds: ttlMessage})
 }
 
@@ -120,11 +116,11 @@ func loadStaffMessage(h pdk.Host, uid string) (staffMessage, bool, error) {
 	if !fits(uid) {
 		return staffMessage{}, false, nil
 	}
-	r, _, found, err := load(h, prefixStaff+uid)
+	r, _, found, err := record.Read(h, prefixStaff+uid)
 	if err != nil || !found {
 		return staffMessage{}, false, err
 	}
-	return staffMessage{chat: r.String("chat"), status: r.String("status")}, true, damaged(r)
+	return staffMessage{chat: r.String("chat"), status: r.String("status")}, true, record.Check(r)
 }
 
 // loadText reads an entry that is a text; "" if there is none. An id that is too long for
@@ -144,25 +140,4 @@ func saveText(h pdk.Host, key, value string) error {
 		return err
 	}
 	return h.KVPut(contract.KVPut{Key: key, Value: value})
-}
-
-// load reads a record.
-func load(h pdk.Host, key string) (payload.Object, int64, bool, error) {
-	value, version, found, err := h.KVGet(key)
-	if err != nil || !found {
-		return payload.Object{}, version, false, err
-	}
-	r, err := payload.Parse([]byte(value), payload.Limits{})
-	if err != nil {
-		return r, version, true, errDamaged
-	}
-	return r, version, true, nil
-}
-
-// damaged tells whether a record did not read as it was written.
-func damaged(r payload.Object) error {
-	if r.Err() != nil {
-		return errDamaged
-	}
-	return nil
 }

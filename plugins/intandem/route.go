@@ -6,6 +6,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // maxBodyBytes bounds a callback (protocol section 8).
@@ -99,7 +100,7 @@ func tooLarge() *refusal {
 
 // isJSON tells whether a body is declared as JSON; one of no declared type is taken for it.
 func isJSON(headers []contract.Header) bool {
-	kind, _, _ := strings.Cut(header(headers, "Content-Type"), ";")
+	kind, _, _ := strings.Cut(pdk.Header(headers, "Content-Type"), ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
 	return kind == "" || kind == "application/json" || strings.HasSuffix(kind, "+json")
 }
@@ -121,7 +122,7 @@ func body(h pdk.Host) (payload.Object, *refusal, error) {
 }
 
 func malformed(reason string) *refusal {
-	return &refusal{status: 400, code: "malformed", reason: clipTo(reason, contract.MaxNameBytes)}
+	return &refusal{status: 400, code: "malformed", reason: plain.Clip(reason, contract.MaxNameBytes)}
 }
 
 // Route finds the connection that a callback is for by the uid of its channel or session.
@@ -219,7 +220,7 @@ func noteProof(h pdk.Host, headers []contract.Header) {
 	for _, f := range headers {
 		name := strings.ToLower(f.Name)
 		if name == "authorization" || strings.Contains(name, "signature") || strings.Contains(name, "hmac") {
-			h.Log(pdk.LogInfo, "a callback has a header field that looks like a proof; it is not documented and not checked", "name", clipTo(f.Name, 64))
+			h.Log(pdk.LogInfo, "a callback has a header field that looks like a proof; it is not documented and not checked", "name", plain.Clip(f.Name, 64))
 		}
 	}
 }

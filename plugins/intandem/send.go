@@ -7,6 +7,8 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/parts"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
 	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
@@ -44,7 +46,7 @@ type sending struct {
 	at       time.Time // when its author sent it, or it came here
 	posts    []string  // the texts
 	files    []file    // of the last post
-	outcomes []contract.PartOutcome
+	outcomes parts.Outcomes
 
 	ch     channel
 	person person
@@ -60,20 +62,18 @@ func (c *api) compose(in *contract.SendMessageInput) (*sending, *contract.Failur
 		return nil, permanent("id_too_long", "The ids of message, conversation and person must have at most "+strconv.Itoa(maxIDBytes)+" bytes."), nil
 	}
 	f := flatten(m.Parts)
-	if in.Strict {
-		if refused := f.strict(); refused != nil {
-			return nil, refused, nil
-		}
+	if failure := f.outcomes.Strict(m.Parts); in.Strict && failure != nil {
+		return nil, failure, nil
 	}
 	if err := f.link(c.h); err != nil {
 		return nil, nil, err
 	}
 	if f.text == "" {
-		return nil, f.refused("nothing_to_send", "No part of the message can be sent."), nil
+		return nil, f.outcomes.Rejected("nothing_to_send", "No part of the message can be sent."), nil
 	}
 	texts := plain.Split(f.text, c.set.maxText(), maxPieces)
 	if texts == nil {
-		return nil, f.refused("text_too_long", "The text would become more than "+strconv.Itoa(maxPieces)+" messages."), nil
+		return nil, f.outcomes.Rejected("text_too_long", "The text would become more than "+strconv.Itoa(maxPieces)+" messages."), nil
 	}
 	s := &sending{c: c, message: m, at: m.SentAt, posts: texts, files: f.files, outcomes: f.outcomes}
 	if s.at.IsZero() {
@@ -151,26 +151,26 @@ func (s *sending) body(index int, uid string) string {
 	if role := s.message.Author.Role; role == contract.RoleAgent || role == contract.RoleBot {
 		direction = "business_to_client"
 	}
-	o := newObject().text("channel_uid", s.ch.uid).words("external_uid", s.person.chat).text("contact_uid", s.person.client).
-		words("message", s.posts[index]).text("message_uid", uid).text("direction", direction).
-		text("created_at", s.at.UTC().Format(createdAt))
+	o := payload.New().Text("channel_uid", s.ch.uid).Words("external_uid", s.person.chat).Text("contact_uid", s.person.client).
+		Words("message", s.posts[index]).Text("message_uid", uid).Text("direction", direction).
+		Text("created_at", s.at.UTC().Format(createdAt))
 	if index == len(s.posts)-1 && s.c.set.objectMode() && len(s.files) > 0 {
-		o.raw("attachments", attachments(s.files))
+		o.Raw("attachments", attachments(s.files))
 	}
 	if data := s.contactData(); data != "{}" && s.c.set.contactData() && direction == "client_to_business" {
-		o.raw("contact_data", data)
+		o.Raw("contact_data", data)
 	}
-	return o.end()
+	return o.End()
 }
 
 // contactData is who writes, for the platform's automated receptionist: facts of one line,
 // nothing that a customer could make long.
 func (s *sending) contactData() string {
-	who, o := s.message.Author.Contact, newObject()
+	who, o := s.message.Author.Contact, payload.New()
 	for _, fact := range []struct{ name, value string }{{"contact_name", who.Name}, {"email", who.Email}, {"phone", who.Phone}} {
 		if value := oneLine(fact.value); value != "" {
-			o.words(fact.name, value)
+			o.Words(fact.name, value)
 		}
 	}
-	return o.end()
+	return o.End()
 }

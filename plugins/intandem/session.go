@@ -40,9 +40,18 @@ const (
 // in which it had been refused so many times.
 func sessionWork(kind string, p person, afterMillis int64) *contract.CommandRequest {
 	return &contract.CommandRequest{
-		Lane: "session/" + p.chat, AfterMillis: afterMillis,
+		Lane: laneOf("session/"+p.chat, afterMillis), AfterMillis: afterMillis,
 		Payload: kind + " " + strconv.FormatInt(p.tries, 10) + " " + p.chat,
 	}
+}
+
+// laneOf is the lane of work. What is to be done later has one of its own: in a lane with
+// others it would keep what comes after it waiting.
+func laneOf(lane string, afterMillis int64) string {
+	if afterMillis > 0 {
+		return ""
+	}
+	return lane
 }
 
 // readWork takes a piece of work "kind count id" apart.

@@ -5,6 +5,9 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
 
 // The statuses of a message (protocol section 7).
@@ -20,7 +23,20 @@ const (
 
 // ranks orders the statuses of success. The guide says "active" of a message that was
 // validated, which is in no list: it counts as received.
-var ranks = map[string]int{statusPending: 1, statusChannelPending: 2, statusSent: 3, statusReceived: 4, "active": 4, statusRead: 5}
+var ranks = [...]struct {
+	status string
+	rank   int
+}{{statusPending, 1}, {statusChannelPending, 2}, {statusSent, 3}, {statusReceived, 4}, {"active", 4}, {statusRead, 5}}
+
+// rankOf tells how far a status of success is; 0 is none of them.
+func rankOf(status string) int {
+	for i := range ranks {
+		if ranks[i].status == status {
+			return ranks[i].rank
+		}
+	}
+	return 0
+}
 
 // Ranks from which on a message counts as delivered or read.
 const (
@@ -41,7 +57,7 @@ type progress struct {
 // on is what a status makes of the progress. What would lower the rank is ignored, a
 // failure of something that was read too, and so is a word that we do not know.
 func (p progress) on(status string) progress {
-	rank := ranks[status]
+	rank := rankOf(status)
 	switch {
 	case fails(status) && p.rank < rankRead:
 		p.failed = true
@@ -52,15 +68,15 @@ func (p progress) on(status string) progress {
 }
 
 func (p progress) encode() string {
-	return newObject().number("rank", int64(p.rank)).flag("failed", p.failed).end()
+	return payload.New().Number("rank", int64(p.rank)).Flag("failed", p.failed).End()
 }
 
 func loadProgress(h pdk.Host, uid string) (progress, error) {
-	r, _, found, err := load(h, prefixRank+uid)
+	r, _, found, err := record.Read(h, prefixRank+uid)
 	if err != nil || !found {
 		return progress{}, err
 	}
-	return progress{rank: int(r.Int("rank")), failed: r.Bool("failed")}, damaged(r)
+	return progress{rank: int(r.Int("rank")), failed: r.Bool("failed")}, record.Check(r)
 }
 
 // messageState notes how far a message that we posted got.
@@ -72,7 +88,7 @@ func (d *delivery) messageState() (*contract.ReceiveOutput, error) {
 	if refused, err := d.ownChannel(); refused != nil || err != nil {
 		return refused, err
 	}
-	if ranks[status] == 0 && !fails(status) {
+	if rankOf(status) == 0 && !fails(status) {
 		d.h.Log(pdk.LogWarn, "a message has a status that is not known; it is left at that", "status", status)
 		return accepted(), nil
 	}
@@ -166,20 +182,30 @@ func early(h pdk.Host, count int64, uid string) (*contract.CommandOutput, error)
 	if next := int(count) + 1; next < len(earlyDelays) {
 		return &contract.CommandOutput{Commands: []contract.CommandRequest{*earlyWork(uid, next)}}, nil
 	}
-	h.Log(pdk.LogWarn, "a status came for a message that we never posted", "message", clipTo(uid, 64))
+	h.Log(pdk.LogWarn, "a status came for a message that we never posted", "message", plain.Clip(uid, 64))
 	return nil, nil
 }
 
-// reported is the platform's word for how far a business's message got with the customer.
-var reported = map[contract.MessageStatus]string{
-	contract.MessageSent: statusSent, contract.MessageDelivered: statusReceived,
-	contract.MessageRead: statusRead, contract.MessageFailed: statusError,
+// reported is the platform's word for how far a business's message got with the customer;
+// "" for what it does not want to know.
+func reported(status contract.MessageStatus) string {
+	switch status {
+	case contract.MessageSent:
+		return statusSent
+	case contract.MessageDelivered:
+		return statusReceived
+	case contract.MessageRead:
+		return statusRead
+	case contract.MessageFailed:
+		return statusError
+	}
+	return ""
 }
 
 // SendReceipt reports how far a business's message got with the customer.
 func (connector) SendReceipt(h pdk.Host, in *contract.SendReceiptInput) (*contract.CommandOutput, error) {
 	c := &api{h: h, set: settingsOf(&in.Connection)}
-	uid, status := string(in.Status.PlatformID), reported[in.Status.Status]
+	uid, status := string(in.Status.PlatformID), reported(in.Status.Status)
 	m, known, err := loadStaffMessage(h, uid)
 	if err != nil {
 		return nil, err
@@ -198,7 +224,7 @@ func (connector) SendReceipt(h pdk.Host, in *contract.SendReceiptInput) (*contra
 	if f, err := c.authorised(); f != nil || err != nil {
 		return failed(f), err
 	}
-	body := newObject().text("status", status).text("channel_uid", ch.uid).end()
+	body := payload.New().Text("status", status).Text("channel_uid", ch.uid).End()
 	if _, f := c.call(request{method: "PUT", path: "/business/communication/messages/" + escape(uid), body: body, bearer: c.set.token()}); f != nil {
 		return failed(f), nil
 	}
@@ -210,7 +236,7 @@ func (connector) SendReceipt(h pdk.Host, in *contract.SendReceiptInput) (*contra
 // what was not received.
 func further(old, next string) bool {
 	if fails(next) {
-		return !fails(old) && ranks[old] < rankDelivered
+		return !fails(old) && rankOf(old) < rankDelivered
 	}
-	return ranks[next] > ranks[old]
+	return rankOf(next) > rankOf(old)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // AuthorizeURL is the platform's consent page (protocol section 2).
@@ -31,12 +32,12 @@ func (connector) ExchangeCode(h pdk.Host, in *contract.ExchangeCodeInput) (*cont
 	if f, err := c.authorised(); err != nil || f != nil && f.Class == contract.FailurePermanent {
 		return failed(f), err
 	}
-	body := newObject().text("grant_type", "authorization_code").words("client_id", c.set.clientID()).
-		text("client_secret", pdk.Secret("client_secret")).words("code", in.Code).text("redirect_uri", in.RedirectURL)
+	body := payload.New().Text("grant_type", "authorization_code").Words("client_id", c.set.clientID()).
+		Text("client_secret", pdk.Secret("client_secret")).Words("code", in.Code).Text("redirect_uri", in.RedirectURL)
 	if in.CodeVerifier != "" {
-		body.words("code_verifier", in.CodeVerifier)
+		body.Words("code_verifier", in.CodeVerifier)
 	}
-	a, f := c.call(request{method: "POST", base: "token_url", path: "/oauth/token", body: body.end()})
+	a, f := c.call(request{method: "POST", base: "token_url", path: "/oauth/token", body: body.End()})
 	if f != nil {
 		return failed(codeRefused(a, f)), nil
 	}
@@ -50,7 +51,7 @@ func (connector) ExchangeCode(h pdk.Host, in *contract.ExchangeCodeInput) (*cont
 	}
 	if businessOf(info) != c.set.businessUID() {
 		c.farewell(request{method: "POST", path: "/platform/v1/tokens/revoke", raw: tokens.AccessToken, repeatable: true,
-			body: newObject().words("token", tokens.AccessToken).end()})
+			body: payload.New().Words("token", tokens.AccessToken).End()})
 		return failed(reauthorise("business_mismatch", "The app was allowed for another business than business_uid names; "+
 			"the token was not kept. Sign in to the right business, or correct business_uid.")), nil
 	}
@@ -103,8 +104,8 @@ func (connector) RefreshCredentials(h pdk.Host, in *contract.RefreshCredentialsI
 	if in.Connection.IsApp {
 		return c.serviceToken()
 	}
-	body := newObject().text("grant_type", "refresh_token").words("client_id", c.set.clientID()).
-		text("client_secret", pdk.Secret("client_secret")).text("refresh_token", pdk.Credential(contract.CredentialRefreshToken)).end()
+	body := payload.New().Text("grant_type", "refresh_token").Words("client_id", c.set.clientID()).
+		Text("client_secret", pdk.Secret("client_secret")).Text("refresh_token", pdk.Credential(contract.CredentialRefreshToken)).End()
 	a, f := c.call(request{method: "POST", base: "token_url", path: "/oauth/token", body: body})
 	switch {
 	case f == nil:
@@ -119,7 +120,7 @@ func (connector) RefreshCredentials(h pdk.Host, in *contract.RefreshCredentialsI
 
 // serviceToken exchanges the app's id and secret for its token. Doing so twice is no harm.
 func (c *api) serviceToken() (*contract.CommandOutput, error) {
-	body := newObject().words("service_id", c.set.clientID()).text("service_secret", pdk.Secret("client_secret")).end()
+	body := payload.New().Words("service_id", c.set.clientID()).Text("service_secret", pdk.Secret("client_secret")).End()
 	a, f := c.call(request{method: "POST", base: "token_url", path: "/oauth/service/token", body: body, repeatable: true})
 	switch {
 	case f == nil:
@@ -143,7 +144,7 @@ func (c *api) keep(a *answer) (*contract.CommandOutput, error) {
 // and from the platform's clock.
 func tokensOf(doc payload.Object) (contract.CredentialsPut, bool) {
 	t := contract.CredentialsPut{
-		AccessToken: doc.String("access_token"), RefreshToken: doc.String("refresh_token"), Scope: clipTo(doc.String("scope"), 512),
+		AccessToken: doc.String("access_token"), RefreshToken: doc.String("refresh_token"), Scope: plain.Clip(doc.String("scope"), 512),
 	}
 	if seconds := doc.Int("expires_in"); seconds > 0 && seconds < maxTokenSeconds {
 		t.ExpiresAt = now().UTC().Add(time.Duration(seconds) * time.Second)

@@ -3,6 +3,8 @@ package main
 import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
 
 // typingMillis is the shortest time between two typing signals of a session.
@@ -45,11 +47,11 @@ func (connector) SendTyping(h pdk.Host, in *contract.SendTypingInput) (*contract
 
 // sinceTyping is the time since the last signal, in milliseconds.
 func (c *api) sinceTyping(chat string) (int64, error) {
-	r, _, found, err := load(c.h, prefixTyping+chat)
+	r, _, found, err := record.Read(c.h, prefixTyping+chat)
 	if err != nil || !found {
 		return typingMillis, err
 	}
-	return max(millis()-r.Int("at"), 0), damaged(r)
+	return max(millis()-r.Int("at"), 0), record.Check(r)
 }
 
 // endTyping tells that typing ended, unless it was told, or began again, meanwhile.
@@ -58,7 +60,7 @@ func (c *api) endTyping(chat string) (*contract.CommandOutput, error) {
 	if err != nil || p.state != sessionActive {
 		return nil, err
 	}
-	r, _, found, err := load(c.h, prefixTyping+chat)
+	r, _, found, err := record.Read(c.h, prefixTyping+chat)
 	if err != nil || !found || !r.Bool("on") || millis()-r.Int("at") < typingMillis {
 		return nil, err
 	}
@@ -75,7 +77,7 @@ func (c *api) showTyping(p person, on bool) (*contract.CommandOutput, error) {
 	if !found {
 		path = typingPath
 	}
-	r := request{method: "POST", path: path, body: newObject().text("session_uid", p.uid).flag("typing", on).end(), bearer: c.set.token(), repeatable: true}
+	r := request{method: "POST", path: path, body: payload.New().Text("session_uid", p.uid).Flag("typing", on).End(), bearer: c.set.token(), repeatable: true}
 	a, f := c.call(r)
 	if a.status == 404 && path == typingPath {
 		r.path = typingPathV1
@@ -88,6 +90,6 @@ func (c *api) showTyping(p person, on bool) (*contract.CommandOutput, error) {
 	if f != nil && f.Class != contract.FailureReauthorise && f.Code != "host_unavailable" {
 		f = permanent(f.Code, f.Message)
 	}
-	value := newObject().number("at", millis()).flag("on", on).end()
+	value := payload.New().Number("at", millis()).Flag("on", on).End()
 	return failed(f), c.h.KVPut(contract.KVPut{Key: prefixTyping + p.chat, Value: value, TTLSeconds: ttlTyping})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,8 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
+	"github.com/seed75a60ee1/patchbay/pdk/pdktest"
+	"github.com/seed75a60ee1/patchbay/plugins/internal/agenda"
 )
 
 const (
@@ -56,6 +57,17 @@ type entry struct {
 type dueWork struct {
 	at      time.Time
 	payload string
+	lane    string
+}
+
+// queue has work done later. In a lane nothing overtakes what was queued before.
+func (w *world) queue(job dueWork) {
+	for _, earlier := range w.due {
+		if job.lane != "" && earlier.lane == job.lane && earlier.at.After(job.at) {
+			job.at = earlier.at
+		}
+	}
+	w.due = append(w.due, job)
 }
 
 type parkedDelivery struct {
@@ -68,7 +80,7 @@ type parkedDelivery struct {
 // name and value in turn.
 func newWorld(t testing.TB, extra ...string) *world {
 	t.Helper()
-	m := loadManifest(t)
+	m := pdktest.LoadManifest(t, "plugin.yaml")
 	w := &world{
 		t: t, kv: map[string]entry{}, routes: map[string]bool{}, clock: new(atomic.Int64), gone: map[contract.MediaHandle]bool{},
 		tokens: map[string]string{}, taken: map[string]bool{},
@@ -83,19 +95,6 @@ func newWorld(t testing.TB, extra ...string) *world {
 	now = w.now
 	t.Cleanup(func() { now = old })
 	return w
-}
-
-func loadManifest(t testing.TB) *manifest.Manifest {
-	t.Helper()
-	text, err := os.ReadFile("plugin.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := manifest.ParseYAML(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
 }
 
 func (w *world) now() time.Time { return time.Unix(0, w.clock.Load()).UTC() }
@@ -186,25 +185,10 @@ func (w *world) run(export contract.Export, in contract.Appendable) *contract.Co
 	return nil
 }
 
-// output is what an invocation answers.
-type output interface {
-	contract.Decodable
-	Validate() error
-}
-
-// invoke calls the connector as the guest's export does, through the encoding.
-func (w *world) invoke(h pdk.Host, export contract.Export, in contract.Appendable, out output) {
+// invoke calls the connector as the guest's export does.
+func (w *world) invoke(h pdk.Host, export contract.Export, in contract.Appendable, out pdktest.Output) {
 	w.t.Helper()
-	answer, err := pdk.Invoke(connector{}, h, export, contract.Marshal(in))
-	if err != nil {
-		w.t.Fatalf("%s: %v", export, err)
-	}
-	if err := contract.Unmarshal(answer, out); err != nil {
-		w.t.Fatalf("%s answered %s: %v", export, answer, err)
-	}
-	if err := out.Validate(); err != nil {
-		w.t.Errorf("%s answered %s, against the contract: %v", export, answer, err)
-	}
+	pdktest.Invoke(w.t, connector{}, h, export, in, out)
 }
 
 // commit makes an invocation's writes permanent, unless a version is not as expected. What
@@ -226,7 +210,7 @@ func (w *world) commit(tx *invocation, events []contract.Event, commands []contr
 	maps.Copy(w.routes, tx.routes)
 	w.events = append(w.events, events...)
 	for _, c := range commands {
-		w.due = append(w.due, dueWork{w.now().Add(time.Duration(c.AfterMillis) * time.Millisecond), c.Payload})
+		w.queue(dueWork{w.now().Add(time.Duration(c.AfterMillis) * time.Millisecond), c.Payload, c.Lane})
 	}
 	waiting := w.parked
 	w.parked = nil
@@ -253,17 +237,10 @@ func (w *world) advance(d time.Duration) {
 // one.
 func (w *world) step(end time.Time) bool {
 	w.t.Helper()
-	next := -1
-	for i, job := range w.due {
-		if !job.at.After(end) && (next < 0 || job.at.Before(w.due[next].at)) {
-			next = i
-		}
-	}
-	if next < 0 {
+	job, ok := agenda.Next(&w.due, func(j dueWork) time.Time { return j.at }, end)
+	if !ok {
 		return false
 	}
-	job := w.due[next]
-	w.due = slices.Delete(w.due, next, next+1)
 	w.clock.Store(max(w.clock.Load(), job.at.UnixNano()))
 	w.reconcile(job.payload)
 	return true
@@ -274,7 +251,7 @@ func (w *world) reconcile(payload string) *contract.CommandOutput {
 	in := &contract.ReconcileInput{Command: w.command(), Connection: w.connection(), Payload: payload}
 	out := w.run(contract.ExportReconcile, in)
 	if f := out.Failure; f != nil && (f.Class == contract.FailureRetry || f.Class == contract.FailureRetryAfter) {
-		w.due = append(w.due, dueWork{w.now().Add(max(time.Duration(f.RetryAfterMillis)*time.Millisecond, time.Second)), payload})
+		w.queue(dueWork{at: w.now().Add(max(time.Duration(f.RetryAfterMillis)*time.Millisecond, time.Second)), payload: payload})
 	}
 	return out
 }

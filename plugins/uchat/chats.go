@@ -40,10 +40,13 @@ const maxProbes = 32
 // once.
 func introduce(h pdk.Host, m *contract.Message) (chatRecord, *contract.Failure, error) {
 	chat := string(m.Conversation.ID)
-	sender := senderID(cmp.Or(string(m.Author.Contact.ID), chat))
 	record, known, err := loadChat(h, chat)
 	if err != nil {
 		return record, nil, err
+	}
+	sender := record.sender // of a message without its person, as an operator's over a bridge
+	if who := m.Author.Contact.ID; who != "" || sender == "" {
+		sender = senderID(cmp.Or(string(who), chat))
 	}
 	if !known {
 		if record.number, err = freeNumber(h, chat); err != nil {

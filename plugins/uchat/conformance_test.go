@@ -52,6 +52,10 @@ func TestConformance(t *testing.T) {
 		}
 	}
 	pdktest.Run(t, c)
+	t.Run("files as links", func(t *testing.T) {
+		c.Settings = map[string]string{"workspace_id": "4711", "media_style": "text_link"}
+		pdktest.Run(t, c)
+	})
 }
 
 // prepareHost is an active connection with one conversation and one template.

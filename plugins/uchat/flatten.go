@@ -1,9 +1,8 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/parts"
 	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
@@ -14,7 +13,7 @@ type flat struct {
 	text     string
 	files    []file
 	press    *button
-	outcomes []contract.PartOutcome
+	outcomes parts.Outcomes
 }
 
 // file is an attachment by the host's handle.
@@ -32,16 +31,16 @@ func (f *flat) add(index int, p *contract.Part) (contract.PartFate, string) {
 	case p.Kind == contract.PartMedia && p.Media != nil:
 		return f.addMedia(index, p.Media)
 	}
-	pictures := f.addPictures(index, p)
-	words := p.Fallback
-	if words == "" {
-		words = plain.Describe(p)
+	before := len(f.files)
+	for _, picture := range parts.Pictures(p) {
+		f.addMedia(index, picture)
 	}
+	words := parts.Words(p)
 	switch {
 	case words != "":
 		f.line(words)
 		return contract.PartConverted, "Sent as text."
-	case pictures:
+	case len(f.files) > before:
 		return contract.PartConverted, "Only the picture was sent."
 	}
 	return contract.PartDropped, "The platform has nothing like it, and it has no fallback text."
@@ -67,7 +66,7 @@ var fileKinds = map[contract.MediaKind]string{
 
 func (f *flat) addMedia(index int, m *contract.Media) (contract.PartFate, string) {
 	if m.Handle == "" {
-		return contract.PartDropped, clipTo(strings.TrimSpace("There are no bytes to send. "+m.Missing), contract.MaxNameBytes)
+		return contract.PartDropped, parts.Gone(m)
 	}
 	kind := fileKinds[m.Kind]
 	if kind == "" {
@@ -83,43 +82,5 @@ func (f *flat) addMedia(index int, m *contract.Media) (contract.PartFate, string
 	return contract.PartNative, ""
 }
 
-// addPictures takes the pictures of cards, and tells whether there was one.
-func (f *flat) addPictures(index int, p *contract.Part) bool {
-	var cards []contract.Card
-	switch {
-	case p.Kind == contract.PartCard && p.Card != nil:
-		cards = []contract.Card{*p.Card}
-	case p.Kind == contract.PartCarousel && p.Carousel != nil:
-		cards = p.Carousel.Cards
-	}
-	before := len(f.files)
-	for _, c := range cards {
-		if c.Image != nil {
-			f.addMedia(index, c.Image)
-		}
-	}
-	return len(f.files) > before
-}
-
 // line adds text on a line of its own.
 func (f *flat) line(words string) { f.text = joinLines(f.text, words) }
-
-// refusal is the failure of a message that was not to be degraded; nil if no part was.
-func (f *flat) refusal() *contract.Failure {
-	var failure *contract.Failure
-	parts := make([]contract.PartOutcome, len(f.outcomes))
-	for i, o := range f.outcomes {
-		parts[i] = o
-		if o.Fate == contract.PartNative {
-			continue
-		}
-		parts[i].Fate = contract.PartRejected
-		if failure == nil {
-			failure = permanent("part_refused", "A part cannot be sent as it is. "+o.Note)
-		}
-	}
-	if failure != nil {
-		failure.Parts = parts
-	}
-	return failure
-}

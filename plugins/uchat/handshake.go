@@ -7,6 +7,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
 
 // handshake is what UChat asks to see whether a URL is ours (protocol section 3.1).
@@ -140,7 +141,7 @@ func (d *delivery) handshake(s handshake) (*contract.ReceiveOutput, error) {
 
 // countHandshake counts handshakes that were answered, and tells whether one more may be.
 func (d *delivery) countHandshake() (bool, error) {
-	r, _, found, err := read(d.h, keyHandshakes)
+	r, _, found, err := record.Read(d.h, keyHandshakes)
 	if err != nil {
 		return false, err
 	}
@@ -149,11 +150,11 @@ func (d *delivery) countHandshake() (bool, error) {
 		began, count = r.Int("began"), r.Int("count")
 	}
 	if count >= maxHandshakes {
-		return false, damaged(r)
+		return false, record.Check(r)
 	}
 	return true, d.h.KVPut(contract.KVPut{
 		Key:   keyHandshakes,
-		Value: newObject().number("began", began).number("count", count+1).number("last", d.now.UnixMilli()).end(),
+		Value: payload.New().Number("began", began).Number("count", count+1).Number("last", d.now.UnixMilli()).End(),
 	})
 }
 
@@ -178,9 +179,9 @@ func (d *delivery) verified() error {
 // lastHandshake reads when a handshake was last answered, in Unix milliseconds; 0 if none
 // ever was.
 func lastHandshake(h pdk.Host) (int64, error) {
-	r, _, found, err := read(h, keyHandshakes)
+	r, _, found, err := record.Read(h, keyHandshakes)
 	if err != nil || !found {
 		return 0, err
 	}
-	return r.Int("last"), damaged(r)
+	return r.Int("last"), record.Check(r)
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/origin"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // CheckHealth asks the partner API for the webhook, without effect. In manual style there is
@@ -14,7 +16,7 @@ func (c connector) CheckHealth(h pdk.Host, in *contract.CheckHealthInput) (*cont
 	if err != nil {
 		return nil, err
 	}
-	l.out.Capabilities = capabilities()
+	l.out.Capabilities = l.set.capabilities()
 	switch {
 	case !known:
 		l.healthy(false, "The connection has not been set up yet.", time.Time{})
@@ -30,7 +32,7 @@ func (c connector) CheckHealth(h pdk.Host, in *contract.CheckHealthInput) (*cont
 }
 
 func (l *link) healthy(valid bool, detail string, at time.Time) {
-	l.out.Health = &contract.Health{CredentialsValid: valid, Detail: clipTo(detail, contract.MaxNameBytes), CheckedAt: at}
+	l.out.Health = &contract.Health{CredentialsValid: valid, Detail: plain.Clip(detail, contract.MaxNameBytes), CheckedAt: at}
 }
 
 // compare holds what UChat says against what is known.
@@ -76,8 +78,8 @@ func (l *link) gone() error {
 // moveBot takes another bot URL, if it is on the host of the one before: only a setup may
 // move a connection to another host.
 func (l *link) moveBot(url string) (*contract.Failure, error) {
-	was, _ := hostOf(l.ch.botURL)
-	host, ok := hostOf(url)
+	was, _ := origin.Host(l.ch.botURL)
+	host, ok := origin.Host(url)
 	if !ok || host != was || !l.set.botHost(host) {
 		f := permanent("bot_url_moved", "UChat names a bot_url on another host than before.")
 		return f, l.errs(faultBot, needs(f.Code, f.Message, "Check bot_hosts, and save the connection's settings to set the webhook anew."))
@@ -102,14 +104,22 @@ func (l *link) knownHealth() error {
 	return nil
 }
 
-// capabilities is what every connection carries; plugin.yaml says the same.
-func capabilities() []contract.Capability {
+// capabilities is what a connection with these settings carries; plugin.yaml says what it is by
+// default.
+func (s settings) capabilities() []contract.Capability {
+	media := contract.Capability{Feature: "media", Support: contract.SupportPartial,
+		Note: "UChat downloads each file by a link that works for 24 hours; each is a message of its own, and a voice note is an audio file there."}
+	picture, pictures := "as an image", "as images"
+	if s.mediaAsLink() {
+		media.Support, media.Note = contract.SupportFallback, "Sent as a link in a message of its own, which works for 24 hours."
+		picture, pictures = "as a link", "as links"
+	}
 	return []contract.Capability{
 		{Feature: "text", Support: contract.SupportPartial, Note: "Sent without formatting; a long text becomes several messages."},
-		{Feature: "media", Support: contract.SupportFull, Note: "UChat downloads each file by a link that works for 24 hours; each is a message of its own."},
+		media,
 		{Feature: "choice", Support: contract.SupportFallback, Note: "Sent as text."},
-		{Feature: "card", Support: contract.SupportFallback, Note: "Sent as text, the picture as an image."},
-		{Feature: "carousel", Support: contract.SupportFallback, Note: "Sent as text, the pictures as images."},
+		{Feature: "card", Support: contract.SupportFallback, Note: "Sent as text, the picture " + picture + "."},
+		{Feature: "carousel", Support: contract.SupportFallback, Note: "Sent as text, the pictures " + pictures + "."},
 		{Feature: "location", Support: contract.SupportFallback, Note: "Sent as text with a link to a map."},
 		{Feature: "contact", Support: contract.SupportFallback, Note: "Sent as text."},
 		{Feature: "postback", Support: contract.SupportFull, Note: "A part of kind raw with kind postback presses a button of UChat's; see the README."},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // take turns a message that is believed into events. delivery is its name if it has no id.
@@ -48,7 +49,7 @@ func (d *delivery) take(e *envelope, delivery string) error {
 
 // said adds the event of a message.
 func (d *delivery) said(e *envelope, chat contract.Conversation, id string, parts []contract.Part) {
-	m := &contract.Message{Conversation: chat, Author: e.author, Parts: parts, PlatformID: contract.PlatformMessageID(clipTo(id, contract.MaxIDBytes))}
+	m := &contract.Message{Conversation: chat, Author: e.author, Parts: parts, PlatformID: contract.PlatformMessageID(plain.Clip(id, contract.MaxIDBytes))}
 	kind := contract.EventMessageCreated
 	if e.event == "message_updated" && e.id != "" {
 		kind = contract.EventMessageUpdated

@@ -28,7 +28,7 @@ func heard(t testing.TB, body string, extra ...string) *world {
 }
 
 // parts is what one message says, as JSON.
-func parts(t testing.TB, w *world) string {
+func partsOf(t testing.TB, w *world) string {
 	t.Helper()
 	if len(w.events) != 1 || w.events[0].Message == nil {
 		t.Fatalf("the events are %+v, want one message", w.events)
@@ -96,7 +96,7 @@ var kinds = []struct{ name, body string }{
 func TestEveryKindOfMessageIsRead(t *testing.T) {
 	var all strings.Builder
 	for _, tt := range kinds {
-		all.WriteString("== " + tt.name + "\n" + parts(t, heard(t, tt.body)) + "\n")
+		all.WriteString("== " + tt.name + "\n" + partsOf(t, heard(t, tt.body)) + "\n")
 	}
 	wantGolden(t, "read.txt", all.String())
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // callTimeoutMillis bounds one call to the platform, in milliseconds. UChat's handshake comes
@@ -39,7 +40,7 @@ func (p *partner) get() (webhook, *contract.Failure) {
 	var result *contract.HTTPResult
 	var failure *contract.Failure
 	if p.set.style() == styleReseller {
-		result, failure = p.reseller("get-webhook", p.account().end())
+		result, failure = p.reseller("get-webhook", p.account().End())
 	} else {
 		result, failure = p.call("GET", "/apichat-webhook", "")
 	}
@@ -54,16 +55,16 @@ func (p *partner) get() (webhook, *contract.Failure) {
 
 // put sets the workspace's webhook to this connection's.
 func (p *partner) put() (webhook, *contract.Failure) {
-	body := func(o *object) string {
-		return o.text("webhook_url", pdk.Credential(contract.CredentialReceiveURL)).
-			text("webhook_verification_key", pdk.Secret("verification_key")).end()
+	body := func(o *payload.Writer) string {
+		return o.Text("webhook_url", pdk.Credential(contract.CredentialReceiveURL)).
+			Text("webhook_verification_key", pdk.Secret("verification_key")).End()
 	}
 	var result *contract.HTTPResult
 	var failure *contract.Failure
 	if p.set.style() == styleReseller {
 		result, failure = p.reseller("set-webhook", body(p.account()))
 	} else {
-		result, failure = p.versioned("POST", "/set-apichat-webhook", body(newObject()))
+		result, failure = p.versioned("POST", "/set-apichat-webhook", body(payload.New()))
 	}
 	if failure != nil {
 		return webhook{}, failure
@@ -76,7 +77,7 @@ func (p *partner) remove() *contract.Failure {
 	var result *contract.HTTPResult
 	var failure *contract.Failure
 	if p.set.style() == styleReseller {
-		result, failure = p.reseller("delete-webhook", p.account().end())
+		result, failure = p.reseller("delete-webhook", p.account().End())
 	} else {
 		result, failure = p.versioned("DELETE", "/remove-apichat-webhook", "")
 	}
@@ -114,9 +115,9 @@ func (p *partner) call(method, path, body string) (*contract.HTTPResult, *contra
 }
 
 // account is what every body of a reseller's endpoint holds.
-func (p *partner) account() *object {
-	return newObject().words("workspace", p.set.workspace()).words("email", p.set["reseller_email"]).
-		text("ChaveApi", pdk.Secret("reseller_key"))
+func (p *partner) account() *payload.Writer {
+	return payload.New().Words("workspace", p.set.workspace()).Words("email", p.set["reseller_email"]).
+		Text("ChaveApi", pdk.Secret("reseller_key"))
 }
 
 func (p *partner) reseller(action, body string) (*contract.HTTPResult, *contract.Failure) {
@@ -185,11 +186,11 @@ func refusal(r *contract.HTTPResult) *contract.Failure {
 	case r.Status == 401 || r.Status == 403:
 		return &contract.Failure{
 			Class: contract.FailureReauthorise, Code: "token_refused",
-			Message: clipTo(status+" The key is wrong, or the Api Chat add-on is off."+complaint(r.Body), contract.MaxNameBytes),
+			Message: plain.Clip(status+" The key is wrong, or the Api Chat add-on is off."+complaint(r.Body), contract.MaxNameBytes),
 		}
 	case r.Status == 408 || r.Status == 429 || r.Status >= 500:
 		f := retry("platform_unavailable", status)
-		if wait := retryAfterMillis(r.Headers); wait > 0 {
+		if wait := pdk.RetryAfterMillis(r.Headers); wait > 0 {
 			f.Class, f.RetryAfterMillis = contract.FailureRetryAfter, wait
 		}
 		return f
@@ -212,11 +213,11 @@ func complaint(body string) string {
 	if words == "" {
 		return ""
 	}
-	return " It says: " + clipTo(oneLine(words), 300)
+	return " It says: " + plain.Clip(oneLine(words), 300)
 }
 
 func permanent(code, message string) *contract.Failure {
-	return &contract.Failure{Class: contract.FailurePermanent, Code: code, Message: clipTo(message, contract.MaxNameBytes)}
+	return &contract.Failure{Class: contract.FailurePermanent, Code: code, Message: plain.Clip(message, contract.MaxNameBytes)}
 }
 
 func retry(code, message string) *contract.Failure {

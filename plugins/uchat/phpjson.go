@@ -59,7 +59,7 @@ func writePHP(out *strings.Builder, s string) {
 			continue
 		}
 		if s[1] != 'u' {
-			writePHPRune(out, rune(shortEscapes[s[1]]))
+			writePHPRune(out, rune(shortMeanings[strings.IndexByte(shortLetters, s[1])])) // valid JSON has no other
 			s = s[2:]
 			continue
 		}
@@ -69,10 +69,11 @@ func writePHP(out *strings.Builder, s string) {
 	}
 }
 
-// shortEscapes is what the escapes of one letter stand for.
-var shortEscapes = map[byte]byte{
-	'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t',
-}
+// The escapes of one letter, in JSON and in PHP alike, and what each stands for.
+const (
+	shortLetters  = `"\/bfnrt`
+	shortMeanings = "\"\\/\b\f\n\r\t"
+)
 
 // escapedRune reads \uXXXX, or two of them that are one character.
 func escapedRune(s string) (r rune, size int) {
@@ -84,14 +85,11 @@ func escapedRune(s string) (r rune, size int) {
 	return utf16.DecodeRune(rune(first), rune(second)), 12
 }
 
-// phpEscapes is how PHP escapes what has a short escape.
-var phpEscapes = map[rune]string{
-	'"': `\"`, '\\': `\\`, '/': `\/`, '\b': `\b`, '\f': `\f`, '\n': `\n`, '\r': `\r`, '\t': `\t`,
-}
-
+// writePHPRune writes a character as PHP does.
 func writePHPRune(out *strings.Builder, r rune) {
-	if escape, ok := phpEscapes[r]; ok {
-		out.WriteString(escape)
+	if short := strings.IndexRune(shortMeanings, r); short >= 0 {
+		out.WriteByte('\\')
+		out.WriteByte(shortLetters[short])
 		return
 	}
 	if r >= ' ' && r < utf8.RuneSelf {

@@ -3,10 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -16,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 	"github.com/seed75a60ee1/patchbay/plugins/uchat/emulator"
 )
 
@@ -41,17 +39,7 @@ func goLive(t *testing.T, opts emulator.Options, extra ...string) *live {
 	server := httptest.NewServer(l)
 	l.receive, l.mediaBase = server.URL+"/in/s3cr3t-endpoint", server.URL+"/media/"
 	l.answer = l.call
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(p.CAPEM())
-	l.client = &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			TLSClientConfig: &tls.Config{RootCAs: pool},
-			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-				return new(net.Dialer).DialContext(ctx, network, p.Addr())
-			},
-		},
-	}
+	l.client = emulate.Trusting(p.CAPEM(), p.Addr(), p.Names()...)
 	t.Cleanup(func() {
 		l.client.CloseIdleConnections()
 		if err := p.Close(); err != nil {

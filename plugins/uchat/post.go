@@ -5,6 +5,8 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // linkTTLSeconds is how long a file's link works, in seconds (protocol section 6).
@@ -26,7 +28,7 @@ func personOf(m *contract.Message, sender string) person {
 	return person{
 		id:    sender,
 		name:  clipRunes(oneLine(cmp.Or(c.Name, m.Conversation.Title)), maxAuthorName),
-		email: clipTo(oneLine(c.Email), 254), phone: clipTo(oneLine(c.Phone), 64),
+		email: plain.Clip(oneLine(c.Email), 254), phone: plain.Clip(oneLine(c.Phone), 64),
 	}
 }
 
@@ -39,18 +41,18 @@ func (p *post) body(who person, number int64, asLink bool) string {
 	if p.file != nil && asLink {
 		content = joinLines(content, p.url)
 	}
-	sender := newObject().words("id", who.id).words("name", who.name).words("email", who.email).
-		words("phone_number", who.phone).text("type", "contact").end()
-	o := newObject().words("content", content).text("message_type", "incoming").raw("sender", sender).
-		number("conversation_id", number).text("event", event)
+	sender := payload.New().Words("id", who.id).Words("name", who.name).Words("email", who.email).
+		Words("phone_number", who.phone).Text("type", "contact").End()
+	o := payload.New().Words("content", content).Text("message_type", "incoming").Raw("sender", sender).
+		Number("conversation_id", number).Text("event", event)
 	if p.press != nil {
-		value := newObject().words("title", p.press.title).words("payload", p.press.payload).end()
-		o.raw("submitted_values", "["+value+"]")
+		value := payload.New().Words("title", p.press.title).Words("payload", p.press.payload).End()
+		o.Raw("submitted_values", "["+value+"]")
 	}
 	if p.file != nil && !asLink {
-		o.raw("attachments", "["+newObject().text("file_type", p.file.kind).words("data_url", p.url).end()+"]")
+		o.Raw("attachments", "["+payload.New().Text("file_type", p.file.kind).Words("data_url", p.url).End()+"]")
 	}
-	return o.end()
+	return o.End()
 }
 
 // links asks the host for a link to each file. One that the host has no more is left out,

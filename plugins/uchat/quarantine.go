@@ -9,6 +9,8 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
 
 // The bounds on what is held: a ring of places, each with one delivery. One that is still
@@ -81,7 +83,7 @@ func (d *delivery) hold() (*contract.ReceiveOutput, error) {
 	if len(d.body) > maxHeldBytes || !utf8.Valid(d.body) {
 		return rejected(413, "too_large_to_hold", "It is not known yet how UChat signs, and bodies over 48 KiB are not held until then."), nil
 	}
-	r, _, found, err := read(d.h, keyQuarantine)
+	r, _, found, err := record.Read(d.h, keyQuarantine)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +100,7 @@ func (d *delivery) hold() (*contract.ReceiveOutput, error) {
 	if err := d.h.KVPut(contract.KVPut{Key: place, Value: d.held(turn), TTLSeconds: ttlHeld}); err != nil {
 		return nil, err
 	}
-	err = d.h.KVPut(contract.KVPut{Key: keyQuarantine, Value: newObject().number("turn", turn+1).end()})
+	err = d.h.KVPut(contract.KVPut{Key: keyQuarantine, Value: payload.New().Number("turn", turn+1).End()})
 	return d.out, err
 }
 
@@ -112,10 +114,10 @@ func heldKey(turn int64) string {
 func (d *delivery) held(turn int64) string {
 	var fields []string
 	for _, name := range d.candidates() {
-		fields = append(fields, newObject().text("name", name).text("value", clipTo(valuesOf(d.headers, name)[0], 512)).end())
+		fields = append(fields, payload.New().Text("name", name).Text("value", plain.Clip(valuesOf(d.headers, name)[0], 512)).End())
 	}
-	return newObject().number("turn", turn).text("delivery", string(d.in.ID)).
-		raw("headers", "["+strings.Join(fields, ",")+"]").end() + "\n" + string(d.body)
+	return payload.New().Number("turn", turn).Text("delivery", string(d.in.ID)).
+		Raw("headers", "["+strings.Join(fields, ",")+"]").End() + "\n" + string(d.body)
 }
 
 // heldDelivery is a delivery in quarantine.
@@ -131,7 +133,7 @@ func readHeld(e contract.KVEntry) (heldDelivery, error) {
 	line, body, _ := strings.Cut(e.Value, "\n")
 	r, err := payload.Parse([]byte(line), payload.Limits{})
 	if err != nil {
-		return heldDelivery{}, errDamaged
+		return heldDelivery{}, record.ErrDamaged
 	}
 	held := heldDelivery{
 		key: e.Key, version: e.Version, turn: r.Int("turn"), id: r.String("delivery"), signed: signed{body: []byte(body)},
@@ -139,7 +141,7 @@ func readHeld(e contract.KVEntry) (heldDelivery, error) {
 	for _, f := range r.Objects("headers") {
 		held.headers = append(held.headers, contract.Header{Name: f.String("name"), Value: f.String("value")})
 	}
-	return held, damaged(r)
+	return held, record.Check(r)
 }
 
 // release empties the quarantine and returns the events of what is believed of it, in the
@@ -184,7 +186,7 @@ func (held *heldDelivery) release(h pdk.Host, set settings, s *scheme, seen map[
 	}
 	doc, err := payload.Parse(held.body, payload.Limits{MaxBytes: maxBodyBytes})
 	if err != nil {
-		return nil, errDamaged
+		return nil, record.ErrDamaged
 	}
 	e := readEnvelope(doc)
 	if doc.Err() != nil {

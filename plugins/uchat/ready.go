@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // learningWindow is how long deliveries may pin how UChat signs, from the moment that UChat
@@ -61,7 +62,7 @@ var learns = contract.StateChange{
 }
 
 func connected(reason string) contract.StateChange {
-	return contract.StateChange{State: contract.StateConnected, Code: "verified", Reason: clipTo(reason, contract.MaxNameBytes)}
+	return contract.StateChange{State: contract.StateConnected, Code: "verified", Reason: plain.Clip(reason, contract.MaxNameBytes)}
 }
 
 // unlearned is the state of a connection whose window closed without a pin.
@@ -71,7 +72,7 @@ func unlearned(names string) contract.StateChange {
 		reason += " Of the header fields that came, none held a signature that fits exactly one way: " + names + "."
 	}
 	return contract.StateChange{
-		State: contract.StateNeedsAction, Code: "signature_unknown", Reason: clipTo(reason, contract.MaxNameBytes),
+		State: contract.StateNeedsAction, Code: "signature_unknown", Reason: plain.Clip(reason, contract.MaxNameBytes),
 		Action: "Save the connection's settings again, which opens another 10 minutes, and send one message from the bot; or choose " +
 			"the signature in the settings with signature_mode enforce.",
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // maxBodyBytes bounds a delivery (protocol section 3.2).
@@ -142,7 +143,7 @@ func (d *delivery) accept() (*contract.ReceiveOutput, error) {
 		return malformed(err), nil
 	}
 	if e.id != "" {
-		d.out.DedupeKey = clipTo("m:"+e.event+":"+e.id, contract.MaxIDBytes)
+		d.out.DedupeKey = plain.Clip("m:"+e.event+":"+e.id, contract.MaxIDBytes)
 	}
 	if err := d.take(e, string(d.in.ID)); err != nil {
 		return nil, err
@@ -159,7 +160,7 @@ func accepted() *contract.ReceiveOutput {
 func rejected(status int64, code, reason string) *contract.ReceiveOutput {
 	return &contract.ReceiveOutput{
 		Response: contract.Response{Status: status},
-		Rejected: &contract.Rejection{Code: code, Reason: clipTo(reason, contract.MaxNameBytes)},
+		Rejected: &contract.Rejection{Code: code, Reason: plain.Clip(reason, contract.MaxNameBytes)},
 	}
 }
 
@@ -180,14 +181,18 @@ func (d *delivery) names() []string {
 	var names []string
 	for _, h := range d.headers {
 		lower := strings.ToLower(h.Name)
-		if !everyday[lower] && !strings.HasPrefix(lower, "x-forwarded") {
-			names = append(names, clipTo(lower, 64))
+		if !everyday(lower) {
+			names = append(names, plain.Clip(lower, 64))
 		}
 	}
 	return names
 }
 
-var everyday = map[string]bool{
-	"host": true, "content-type": true, "content-length": true, "user-agent": true, "accept": true,
-	"accept-encoding": true, "connection": true, "via": true, "x-real-ip": true,
+// everyday tells whether nearly every request has a header field.
+func everyday(name string) bool {
+	switch name {
+	case "host", "content-type", "content-length", "user-agent", "accept", "accept-encoding", "connection", "via", "x-real-ip":
+		return true
+	}
+	return strings.HasPrefix(name, "x-forwarded")
 }

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
-
-// errDamaged is a key-value entry that does not read as it was written.
-var errDamaged = errors.New("an entry of the connection's state is damaged")
 
 // The states of a channel (protocol section 7). Learning and active are both "ready": which
 // it is depends on whether there is a pin.
@@ -38,18 +35,18 @@ const (
 )
 
 func (c channel) encode() string {
-	return newObject().text("state", c.state).text("bot_url", c.botURL).text("paths", c.paths).number("began", c.began).
-		text("fault", c.fault).end()
+	return payload.New().Text("state", c.state).Text("bot_url", c.botURL).Text("paths", c.paths).Number("began", c.began).
+		Text("fault", c.fault).End()
 }
 
 // loadChannel reads the channel, with the version that a command checks.
 func loadChannel(h pdk.Host) (c channel, version int64, found bool, err error) {
-	r, version, found, err := read(h, keyChannel)
+	r, version, found, err := record.Read(h, keyChannel)
 	if err != nil || !found {
 		return channel{}, 0, false, err
 	}
 	c = channel{state: r.String("state"), botURL: r.String("bot_url"), paths: r.String("paths"), began: r.Int("began"), fault: r.String("fault")}
-	return c, version, true, damaged(r)
+	return c, version, true, record.Check(r)
 }
 
 // learning is the window in which a delivery may pin how UChat signs.
@@ -59,16 +56,16 @@ type learning struct {
 }
 
 func (l learning) encode() string {
-	return newObject().number("until", l.until).text("names", l.names).end()
+	return payload.New().Number("until", l.until).Text("names", l.names).End()
 }
 
 func loadLearning(h pdk.Host) (l learning, found bool, err error) {
-	r, _, found, err := read(h, keyLearning)
+	r, _, found, err := record.Read(h, keyLearning)
 	if err != nil || !found {
 		return learning{}, false, err
 	}
 	l = learning{until: r.Int("until"), names: r.String("names")}
-	return l, true, damaged(r)
+	return l, true, record.Check(r)
 }
 
 // chatRecord is what UChat is told of a conversation.
@@ -78,16 +75,16 @@ type chatRecord struct {
 }
 
 func (c chatRecord) encode() string {
-	return newObject().number("number", c.number).text("sender", c.sender).end()
+	return payload.New().Number("number", c.number).Text("sender", c.sender).End()
 }
 
 func loadChat(h pdk.Host, id string) (c chatRecord, found bool, err error) {
-	r, _, found, err := read(h, prefixChat+id)
+	r, _, found, err := record.Read(h, prefixChat+id)
 	if err != nil || !found {
 		return chatRecord{}, false, err
 	}
 	c = chatRecord{number: r.Int("number"), sender: r.String("sender")}
-	return c, true, damaged(r)
+	return c, true, record.Check(r)
 }
 
 // button is one thing that can be pressed on a template. A link cannot, and keeps its number.
@@ -99,9 +96,9 @@ type button struct {
 func encodeButtons(list []button) string {
 	items := make([]string, len(list))
 	for i, b := range list {
-		items[i] = newObject().text("title", b.title).text("payload", b.payload).flag("link", b.link).end()
+		items[i] = payload.New().Text("title", b.title).Text("payload", b.payload).Flag("link", b.link).End()
 	}
-	return newObject().raw("buttons", "["+strings.Join(items, ",")+"]").end()
+	return payload.New().Raw("buttons", "["+strings.Join(items, ",")+"]").End()
 }
 
 // loadButtons reads the buttons of a menu; none if it is not known any more.
@@ -109,7 +106,7 @@ func loadButtons(h pdk.Host, menu string) ([]button, error) {
 	if !fits(menu) {
 		return nil, nil
 	}
-	r, _, found, err := read(h, prefixButtons+menu)
+	r, _, found, err := record.Read(h, prefixButtons+menu)
 	if err != nil || !found {
 		return nil, err
 	}
@@ -117,7 +114,7 @@ func loadButtons(h pdk.Host, menu string) ([]button, error) {
 	for _, item := range r.Objects("buttons") {
 		list = append(list, button{title: item.String("title"), payload: item.String("payload"), link: item.Bool("link")})
 	}
-	return list, damaged(r)
+	return list, record.Check(r)
 }
 
 // progress is how far the posts of a message got.
@@ -132,36 +129,15 @@ type progress struct {
 func (p progress) save(h pdk.Host, message contract.MessageID) error {
 	return h.KVPut(contract.KVPut{
 		Key: prefixSent + string(message), TTLSeconds: ttlSent,
-		Value: newObject().number("done", p.done).number("unsure", p.unsure).text("press", p.press).end(),
+		Value: payload.New().Number("done", p.done).Number("unsure", p.unsure).Text("press", p.press).End(),
 	})
 }
 
 func loadProgress(h pdk.Host, message contract.MessageID) (p progress, err error) {
-	r, _, found, err := read(h, prefixSent+string(message))
+	r, _, found, err := record.Read(h, prefixSent+string(message))
 	if err != nil || !found {
 		return progress{}, err
 	}
 	p = progress{done: r.Int("done"), unsure: r.Int("unsure"), press: r.String("press")}
-	return p, damaged(r)
-}
-
-// read reads a record.
-func read(h pdk.Host, key string) (r payload.Object, version int64, found bool, err error) {
-	value, version, found, err := h.KVGet(key)
-	if err != nil || !found {
-		return payload.Object{}, 0, false, err
-	}
-	r, err = payload.Parse([]byte(value), payload.Limits{})
-	if err != nil {
-		return r, 0, false, errDamaged
-	}
-	return r, version, true, nil
-}
-
-// damaged tells whether a record did not read as it was written.
-func damaged(r payload.Object) error {
-	if r.Err() != nil {
-		return errDamaged
-	}
-	return nil
+	return p, record.Check(r)
 }

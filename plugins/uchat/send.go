@@ -95,7 +95,7 @@ func (s *sending) compose() (*contract.Failure, error) {
 	if err != nil {
 		return nil, err
 	}
-	if failure := s.refusal(); s.in.Strict && failure != nil {
+	if failure := s.outcomes.Strict(m.Parts); s.in.Strict && failure != nil {
 		return failure, nil
 	}
 	if s.press != nil {
@@ -105,9 +105,7 @@ func (s *sending) compose() (*contract.Failure, error) {
 		return failure, nil
 	}
 	if len(s.posts) == 0 {
-		failure := permanent("nothing_to_send", "No part of the message can be sent.")
-		failure.Parts = s.outcomes
-		return failure, nil
+		return s.outcomes.Rejected("nothing_to_send", "No part of the message can be sent."), nil
 	}
 	return nil, nil
 }

@@ -159,6 +159,25 @@ func TestANewConversationIsKeptBeforeItsMessageGoesOut(t *testing.T) {
 	}
 }
 
+func TestAMessageWithoutItsPersonIsOfTheOneWhoIsKnown(t *testing.T) {
+	w := newWorld(t).live()
+	m := dana("msg_1", text1("hello"))
+	send := func() string {
+		w.run(contract.ExportSendMessage, &contract.SendMessageInput{Command: w.command(), Connection: w.connection(), Message: m})
+		return posted(t, w.sent[len(w.sent)-1]).Sender.ID
+	}
+	want := send()
+	m.ID, m.Author.Contact = "msg_2", contract.Contact{}
+	if got := send(); len(w.sent) != 2 || got != want {
+		t.Errorf("post %d is of %q, want another of %q", len(w.sent), got, want)
+	}
+	m.ID, m.Conversation.ID = "msg_3", "nobody's"
+	w.run(contract.ExportSendMessage, &contract.SendMessageInput{Command: w.command(), Connection: w.connection(), Message: m}) // introduced
+	if got := send(); got != senderID("nobody's") {
+		t.Errorf("where nobody is known, the post is of %q, want the conversation itself", got)
+	}
+}
+
 func TestWhatWasAcceptedIsNotPostedAgain(t *testing.T) {
 	w := newWorld(t, "max_text", "100").live()
 	fails := 1

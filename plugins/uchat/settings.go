@@ -3,6 +3,8 @@ package main
 import (
 	"strconv"
 	"strings"
+
+	"github.com/seed75a60ee1/patchbay/pdk/origin"
 )
 
 // settings holds the connection's settings as the host hands them over: one text each,
@@ -92,20 +94,20 @@ func (s settings) problem() string {
 func (s settings) styleProblem() string {
 	switch {
 	case s.manual():
-		if host, ok := hostOf(s["bot_url"]); !ok || !s.botHost(host) {
+		if host, ok := origin.Host(s["bot_url"]); !ok || !s.botHost(host) {
 			return "bot_url is missing, no plain https URL, or its host is not in bot_hosts; paste the one that UChat showed and add its host"
 		}
 		return ""
 	case !isWorkspace(s.workspace()):
 		return "workspace_id is missing or has other characters than letters, digits, hyphen and underscore; UChat shows it in the workspace's address"
 	case s.style() == styleReseller:
-		if _, ok := hostOf(s["reseller_url"]); !ok || strings.ContainsAny(s["reseller_url"], "?#") {
+		if _, ok := origin.Host(s["reseller_url"]); !ok || strings.ContainsAny(s["reseller_url"], "?#") {
 			return "reseller_url is missing or no plain https URL without a query; enter the reseller's endpoint"
 		}
 		return ""
 	}
 	url := strings.TrimSuffix(s["partner_url"], "/")
-	if _, ok := hostOf(url); !ok || strings.Contains(strings.TrimPrefix(url, "https://"), "/") || strings.ContainsAny(url, "?#") {
+	if _, ok := origin.Host(url); !ok || strings.Contains(strings.TrimPrefix(url, "https://"), "/") || strings.ContainsAny(url, "?#") {
 		return "partner_url is more or less than scheme and host; enter it such as https://www.uchat.com.au"
 	}
 	return ""

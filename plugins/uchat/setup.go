@@ -14,7 +14,7 @@ func (c connector) SetupConnection(h pdk.Host, in *contract.SetupConnectionInput
 	if err != nil {
 		return nil, err
 	}
-	l.out.Setup, l.out.Capabilities = l.set.steps(), capabilities()
+	l.out.Setup, l.out.Capabilities = l.set.steps(), l.set.capabilities()
 	if problem := l.set.problem(); problem != "" {
 		return &contract.CommandOutput{Failure: permanent("setting_invalid", problem)}, nil
 	}

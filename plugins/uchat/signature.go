@@ -8,6 +8,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
 
 // scheme is one way to sign a delivery (protocol section 3.2).
@@ -26,8 +27,8 @@ const (
 )
 
 func (s scheme) encode() string {
-	return newObject().text("header", s.header).text("algorithm", s.algorithm).text("key", s.key).
-		text("signed", s.signed).text("encoding", s.encoding).end()
+	return payload.New().Text("header", s.header).Text("algorithm", s.algorithm).Text("key", s.key).
+		Text("signed", s.signed).Text("encoding", s.encoding).End()
 }
 
 // words says the scheme in words, for the operator.
@@ -42,12 +43,12 @@ func (s scheme) words() string {
 }
 
 func loadPin(h pdk.Host) (s scheme, found bool, err error) {
-	r, _, found, err := read(h, keyPin)
+	r, _, found, err := record.Read(h, keyPin)
 	if err != nil || !found {
 		return scheme{}, false, err
 	}
 	s = readScheme(r)
-	return s, true, damaged(r)
+	return s, true, record.Check(r)
 }
 
 func readScheme(r payload.Object) scheme {

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/origin"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
 	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
@@ -68,7 +69,7 @@ func (r *reading) add(p contract.Part) {
 // text adds words, in pieces if they are very long.
 func (r *reading) text(words string) {
 	for words != "" {
-		piece := clipTo(words, contract.MaxTextBytes)
+		piece := plain.Clip(words, contract.MaxTextBytes)
 		r.add(contract.Part{Kind: contract.PartText, Text: &contract.Text{Plain: piece}})
 		words = words[len(piece):]
 	}
@@ -111,12 +112,12 @@ func (r *reading) media(kind, url string) {
 // URL can be handed on instead.
 func (s settings) fetchable(url string) (m contract.Media, link bool) {
 	m.Name = cmp.Or(fileName(url), "file")
-	host, ok := hostOf(url)
+	host, ok := origin.Host(url)
 	switch {
 	case ok && s.mediaHost(host):
 		m.SourceURL = url
 	case ok:
-		m.Missing = clipTo("Its host, "+host+", is not among media_hosts; the link is handed on.", contract.MaxNameBytes)
+		m.Missing = plain.Clip("Its host, "+host+", is not among media_hosts; the link is handed on.", contract.MaxNameBytes)
 	default:
 		m.Missing = "Its link is no plain https URL."
 	}
@@ -125,14 +126,14 @@ func (s settings) fetchable(url string) (m contract.Media, link bool) {
 
 // choice reads a template with buttons below words.
 func (r *reading) choice(style contract.ChoiceStyle, prompt string, items []payload.Object) {
-	prompt = clipTo(prompt, contract.MaxTextBytes)
+	prompt = plain.Clip(prompt, contract.MaxTextBytes)
 	before := len(r.buttons)
 	options, lines := r.options(items)
 	if len(options) == 0 {
 		r.text(prompt)
 	} else {
 		r.add(contract.Part{
-			Kind: contract.PartChoice, Fallback: clipTo(joinLines(prompt, numbered(options, before)), contract.MaxTextBytes),
+			Kind: contract.PartChoice, Fallback: plain.Clip(joinLines(prompt, numbered(options, before)), contract.MaxTextBytes),
 			Choice: &contract.Choice{Style: style, Prompt: prompt, Options: options},
 		})
 	}
@@ -150,7 +151,7 @@ func (r *reading) lines(lines []contract.Text) {
 // text, since the unified model opens web links only.
 func (r *reading) options(items []payload.Object) (options []contract.Option, lines []contract.Text) {
 	for _, item := range items {
-		title := clipTo(oneLine(cmp.Or(text(item, "title"), text(item, "text"))), contract.MaxNameBytes)
+		title := plain.Clip(oneLine(cmp.Or(text(item, "title"), text(item, "text"))), contract.MaxNameBytes)
 		kind := text(item, "type")
 		target := cmp.Or(text(item, "url"), text(item, "uri"))
 		o := contract.Option{Label: cmp.Or(title, "…")}
@@ -188,7 +189,7 @@ func (r *reading) press(b button) string {
 
 // callLine is a number to call.
 func callLine(title, number string) contract.Text {
-	number = clipTo(oneLine(number), 64)
+	number = plain.Clip(oneLine(number), 64)
 	t := contract.Text{Plain: cmp.Or(joined(title, ": ", number), "…")}
 	if dialled := strings.Map(digitOrPlus, number); dialled != "" {
 		t.Markdown = "[" + plain.Escape(cmp.Or(title, number)) + "](tel:" + dialled + ")"
@@ -219,7 +220,7 @@ func (r *reading) cards(elements []payload.Object) {
 		fallback = joinLines(fallback, joinLines(joinLines(joinLines(card.Title, card.Body), link), numbered(card.Options, before)))
 		cards = append(cards, card)
 	}
-	p := contract.Part{Fallback: clipTo(fallback, contract.MaxTextBytes)}
+	p := contract.Part{Fallback: plain.Clip(fallback, contract.MaxTextBytes)}
 	if len(cards) == 1 {
 		p.Kind, p.Card = contract.PartCard, &cards[0]
 	} else {
@@ -231,9 +232,9 @@ func (r *reading) cards(elements []payload.Object) {
 
 // card reads one element; link is the picture's URL where the host cannot download it.
 func (r *reading) card(element payload.Object) (card contract.Card, lines []contract.Text, link string) {
-	title := clipTo(oneLine(text(element, "title")), contract.MaxNameBytes)
-	card.Body = clipTo(cmp.Or(text(element, "subtitle"), text(element, "description")), contract.MaxTextBytes)
-	card.Title = cmp.Or(title, clipTo(oneLine(card.Body), contract.MaxNameBytes), "…")
+	title := plain.Clip(oneLine(text(element, "title")), contract.MaxNameBytes)
+	card.Body = plain.Clip(cmp.Or(text(element, "subtitle"), text(element, "description")), contract.MaxTextBytes)
+	card.Title = cmp.Or(title, plain.Clip(oneLine(card.Body), contract.MaxNameBytes), "…")
 	if url := cmp.Or(text(element, "image_url"), text(element, "media_url")); url != "" {
 		image, handedOn := r.set.fetchable(url)
 		image.Kind = contract.MediaImage
@@ -261,8 +262,8 @@ func (r *reading) unknown(kind string, a payload.Object) {
 		words = allWords(a)
 	}
 	r.add(contract.Part{
-		Kind: contract.PartRaw, Fallback: cmp.Or(clipTo(words, contract.MaxTextBytes), "["+clip(kind)+"]"),
-		Raw: &contract.Raw{Kind: clipTo(kind, contract.MaxIDBytes), JSON: raw},
+		Kind: contract.PartRaw, Fallback: cmp.Or(plain.Clip(words, contract.MaxTextBytes), "["+clip(kind)+"]"),
+		Raw: &contract.Raw{Kind: plain.Clip(kind, contract.MaxIDBytes), JSON: raw},
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/origin"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // The kinds of work that reconcile does, each with a number behind it.
@@ -89,7 +91,7 @@ func (l *link) failed(f *contract.Failure) *contract.CommandOutput {
 // needs is the state of a connection that a person has to mend.
 func needs(code, reason, action string) contract.StateChange {
 	return contract.StateChange{
-		State: contract.StateNeedsAction, Code: code, Reason: clipTo(reason, contract.MaxNameBytes), Action: clipTo(action, contract.MaxNameBytes),
+		State: contract.StateNeedsAction, Code: code, Reason: plain.Clip(reason, contract.MaxNameBytes), Action: plain.Clip(action, contract.MaxNameBytes),
 	}
 }
 
@@ -168,7 +170,7 @@ func (l *link) verified(botURL string) (*contract.CommandOutput, error) {
 
 // botProblem says why messages cannot be posted to a bot URL; nil if they can.
 func (s settings) botProblem(url string) *contract.Failure {
-	host, ok := hostOf(url)
+	host, ok := origin.Host(url)
 	switch {
 	case !ok:
 		return permanent("bot_url_refused", "The bot_url that UChat gave is no plain https URL.")

@@ -186,19 +186,3 @@ func TestALateLookAtLearningIsForTheWindowOfItsTime(t *testing.T) {
 		t.Errorf("with the window closed the health is %+v", out.Health)
 	}
 }
-
-// FuzzHostOf claims that a host which is accepted stands there as every parser reads it.
-func FuzzHostOf(f *testing.F) {
-	for _, seed := range []string{"https://a.example/x", "https://a.example:443", "https://u@a.example", "https://[::1]/", "https://a.example\\@b", "https://a%2eexample"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, url string) {
-		host, ok := hostOf(url)
-		if !ok {
-			return
-		}
-		if why := differs(url, host); why != "" {
-			t.Errorf("the host of %q is %q: %s", url, host, why)
-		}
-	})
-}

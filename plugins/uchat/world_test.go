@@ -18,6 +18,8 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
+	"github.com/seed75a60ee1/patchbay/pdk/pdktest"
+	"github.com/seed75a60ee1/patchbay/plugins/internal/agenda"
 )
 
 const (
@@ -179,25 +181,10 @@ func (w *world) run(export contract.Export, in contract.Appendable) *contract.Co
 	return out
 }
 
-// output is what an invocation answers.
-type output interface {
-	contract.Decodable
-	Validate() error
-}
-
-// invoke calls the connector as the guest's export does, through the encoding.
-func (w *world) invoke(h pdk.Host, export contract.Export, in contract.Appendable, out output) {
+// invoke calls the connector as the guest's export does.
+func (w *world) invoke(h pdk.Host, export contract.Export, in contract.Appendable, out pdktest.Output) {
 	w.t.Helper()
-	answer, err := pdk.Invoke(w.connector(), h, export, contract.Marshal(in))
-	if err != nil {
-		w.t.Fatalf("%s: %v", export, err)
-	}
-	if err := contract.Unmarshal(answer, out); err != nil {
-		w.t.Fatalf("%s answered %s: %v", export, answer, err)
-	}
-	if err := out.Validate(); err != nil {
-		w.t.Errorf("%s answered %s, against the contract: %v", export, answer, err)
-	}
+	pdktest.Invoke(w.t, w.connector(), h, export, in, out)
 }
 
 func (w *world) commit(tx *invocation, events []contract.Event, commands []contract.CommandRequest) {
@@ -225,17 +212,10 @@ func (w *world) advance(d time.Duration) *contract.CommandOutput {
 	end := w.now.Add(d)
 	out := new(contract.CommandOutput)
 	for {
-		next := -1
-		for i, job := range w.due {
-			if !job.at.After(end) && (next < 0 || job.at.Before(w.due[next].at)) {
-				next = i
-			}
-		}
-		if next < 0 {
+		job, ok := agenda.Next(&w.due, func(j dueWork) time.Time { return j.at }, end)
+		if !ok {
 			break
 		}
-		job := w.due[next]
-		w.due = slices.Delete(w.due, next, next+1)
 		if job.at.After(w.now) {
 			w.now = job.at
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
 
 // callTimeoutMillis bounds one call to the portal, in milliseconds.
@@ -40,6 +41,10 @@ func dial(h pdk.Host, c *contract.Connection) (*portal, *contract.Failure, error
 	p.domain = domain
 	return p, failure, err
 }
+
+// maxRetryAfterMillis bounds a wait that the portal asks for, in milliseconds: five minutes, as
+// Uspacy's own client has it.
+const maxRetryAfterMillis = 5 * 60 * 1000
 
 func permanent(code, message string) *contract.Failure {
 	return &contract.Failure{Class: contract.FailurePermanent, Code: code, Message: message}
@@ -123,7 +128,7 @@ func refused(r *contract.HTTPResult) *contract.Failure {
 	case r.Status == 413:
 		return permanent("too_large", "It is too large for the portal.")
 	case r.Status == 408 || r.Status == 429 || r.Status >= 500:
-		if wait := retryAfterMillis(r.Headers); wait > 0 {
+		if wait := min(pdk.RetryAfterMillis(r.Headers), maxRetryAfterMillis); wait > 0 {
 			return again("platform_unavailable", "The portal answered "+status+".", wait)
 		}
 		return retry("platform_unavailable", "The portal answered "+status+".")
@@ -146,7 +151,7 @@ func (p *portal) ended(out *contract.CommandOutput, f *contract.Failure) (*contr
 		out = new(contract.CommandOutput)
 	}
 	out.Failure = f
-	count, err := counter(p.h, keyForbidden)
+	count, err := record.Count(p.h, keyForbidden)
 	switch {
 	case err != nil:
 		return nil, err

@@ -10,6 +10,8 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
 
 // customer is the person whom a chat is for.
@@ -25,7 +27,7 @@ func customerOf(m *contract.Message) (customer, *contract.Failure) {
 	contact := m.Author.Contact
 	c := customer{conversation: string(m.Conversation.ID), phone: contact.Phone}
 	c.user = cmp.Or(string(contact.ID), c.conversation)
-	c.name = pdk.Inert(clipTo(cmp.Or(m.Conversation.Title, contact.Name, contact.Login, contact.Phone, c.conversation), maxLineName))
+	c.name = pdk.Inert(plain.Clip(cmp.Or(m.Conversation.Title, contact.Name, contact.Login, contact.Phone, c.conversation), maxLineName))
 	if !fits(c.conversation) || !fits(c.user) {
 		return c, permanent("id_too_long", "The ids of conversation and person must have 1 to "+strconv.Itoa(maxIDBytes)+" bytes.")
 	}
@@ -91,7 +93,7 @@ func (p *portal) doubt(c customer, info contract.CommandInfo) (since int64, doub
 	if err != nil || !found && info.Attempt <= 1 {
 		return 0, false, err
 	}
-	if since, err = counter(p.h, prefixMaking+c.conversation); err != nil {
+	if since, err = record.Count(p.h, prefixMaking+c.conversation); err != nil {
 		return 0, false, err
 	}
 	if since == 0 {
@@ -160,12 +162,12 @@ func chatBody(c customer, line lineRecord, members []int64) string {
 	for i, n := range members {
 		texts[i] = strconv.FormatInt(n, 10)
 	}
-	o := newObject().raw("members", "["+strings.Join(texts, ",")+"]").text("type", "EXTERNAL").words("name", c.name).
-		raw("externalLines", "["+string(appendQuoted(nil, line.id))+"]")
+	o := payload.New().Raw("members", "["+strings.Join(texts, ",")+"]").Text("type", "EXTERNAL").Words("name", c.name).
+		Raw("externalLines", "["+string(payload.AppendQuoted(nil, line.id))+"]")
 	if c.phone != "" {
-		o.raw("meta", "["+newObject().text("type", "phone").words("value", c.phone).end()+"]")
+		o.Raw("meta", "["+payload.New().Text("type", "phone").Words("value", c.phone).End()+"]")
 	}
-	return o.end()
+	return o.End()
 }
 
 // clockSkewMillis is by how much the portal's clock may differ from ours when it is asked what
@@ -208,7 +210,7 @@ func onLine(chat payload.Object, line string) bool {
 	if slices.ContainsFunc(objectsOf(chat, "externalLines"), func(o payload.Object) bool { return textOf(o, "id") == line }) {
 		return true
 	}
-	return strings.Contains(string(raw), string(appendQuoted(nil, line)))
+	return strings.Contains(string(raw), string(payload.AppendQuoted(nil, line)))
 }
 
 // madeAt is when a chat was made, in milliseconds; 0 if the portal does not say.

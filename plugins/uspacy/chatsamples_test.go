@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
 	"github.com/seed75a60ee1/patchbay/pdk/pdktest"
 )
 
@@ -66,7 +67,7 @@ func chatCommands() []pdktest.Command {
 	edited.PlatformID = "m-ours"
 	stranger := olena("msg_1", words("hello"))
 	stranger.Conversation.ID = "tg:7"
-	event := newObject().text("action", "create").raw("message", `{"id":"m-new","chatId":"`+sampleChat+`","message":"Hi","timestamp":1797930123456}`).end()
+	event := payload.New().Text("action", "create").Raw("message", `{"id":"m-new","chatId":"`+sampleChat+`","message":"Hi","timestamp":1797930123456}`).End()
 	list := []pdktest.Command{
 		{Name: "a text", Input: &contract.SendMessageInput{Message: olena("msg_1", words("Is it in stock?"))}},
 		{Name: "a file", Input: &contract.SendMessageInput{Message: olena("msg_1", contract.Part{Kind: contract.PartMedia,

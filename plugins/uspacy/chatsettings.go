@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/origin"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
 // lineIcon is the picture of the line, by URL; may be empty.
@@ -129,7 +131,7 @@ func (s settings) chatProblem() string {
 		return "chat_default_members needs ids of portal users, such as 18,21"
 	}
 	for _, host := range s.list("file_hosts") {
-		if !isHostName(host) {
+		if !origin.IsName(host) {
 			return "file_hosts needs host names, such as files.example.com"
 		}
 	}
@@ -140,7 +142,7 @@ func (s settings) chatProblem() string {
 func lineName(c *contract.Connection) string {
 	for _, name := range []string{c.Settings["line_name"], c.Name} {
 		if name != "" {
-			return clipTo(name, maxLineName)
+			return plain.Clip(name, maxLineName)
 		}
 	}
 	return "Patchbay"

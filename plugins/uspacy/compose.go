@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/parts"
 	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
@@ -41,16 +42,13 @@ type draft struct {
 	set      settings
 	text     string
 	files    []file
-	outcomes []contract.PartOutcome
+	outcomes parts.Outcomes
 }
 
 // compose takes a message apart.
-func compose(parts []contract.Part, set settings) *draft {
+func compose(list []contract.Part, set settings) *draft {
 	d := &draft{set: set}
-	for i := range parts {
-		fate, note := d.add(i, &parts[i])
-		d.outcomes = append(d.outcomes, contract.PartOutcome{Index: int64(i), Fate: fate, Note: note})
-	}
+	d.outcomes = parts.Take(list, d.add)
 	return d
 }
 
@@ -62,11 +60,10 @@ func (d *draft) add(index int, p *contract.Part) (contract.PartFate, string) {
 	case p.Kind == contract.PartMedia && p.Media != nil:
 		return d.addMedia(index, p.Media)
 	}
-	d.addPictures(index, p)
-	text := p.Fallback
-	if text == "" {
-		text = plain.Describe(p)
+	for _, picture := range parts.Pictures(p) {
+		d.addMedia(index, picture)
 	}
+	text := parts.Words(p)
 	if text == "" {
 		return contract.PartDropped, "Uspacy has nothing like it, and it has no fallback text."
 	}
@@ -108,7 +105,7 @@ func (d *draft) line(text string) {
 
 func (d *draft) addMedia(index int, m *contract.Media) (contract.PartFate, string) {
 	if m.Handle == "" {
-		return contract.PartDropped, clipTo(strings.TrimSpace("There are no bytes to send. "+m.Missing), contract.MaxNameBytes)
+		return contract.PartDropped, parts.Gone(m)
 	}
 	f := file{part: index, name: m.Name, handle: m.Handle, size: m.SizeBytes, kind: d.messageType(m)}
 	if f.name == "" {
@@ -144,49 +141,6 @@ func (d *draft) messageType(m *contract.Media) string {
 	return typeMessage
 }
 
-// addPictures takes the pictures of cards.
-func (d *draft) addPictures(index int, p *contract.Part) {
-	var cards []contract.Card
-	switch {
-	case p.Kind == contract.PartCard && p.Card != nil:
-		cards = []contract.Card{*p.Card}
-	case p.Kind == contract.PartCarousel && p.Carousel != nil:
-		cards = p.Carousel.Cards
-	}
-	for _, c := range cards {
-		if c.Image != nil {
-			d.addMedia(index, c.Image)
-		}
-	}
-}
-
-// degraded returns the first part that is not sent as it is, or nil.
-func (d *draft) degraded() *contract.PartOutcome {
-	for i := range d.outcomes {
-		if d.outcomes[i].Fate != contract.PartNative {
-			return &d.outcomes[i]
-		}
-	}
-	return nil
-}
-
-// strict is the failure of a message that must not be degraded; nil if it is not.
-func (d *draft) strict(parts []contract.Part) *contract.Failure {
-	worst := d.degraded()
-	if worst == nil {
-		return nil
-	}
-	f := permanent("part_refused", clipTo("Part "+strconv.FormatInt(worst.Index, 10)+" ("+
-		string(parts[worst.Index].Kind)+") cannot be sent as it is. "+worst.Note, contract.MaxNameBytes))
-	f.Parts = append(f.Parts, d.outcomes...)
-	for i := range f.Parts {
-		if f.Parts[i].Fate != contract.PartNative {
-			f.Parts[i].Fate = contract.PartRejected
-		}
-	}
-	return f
-}
-
 // maxPieces bounds how many messages one message may become.
 const maxPieces = 32
 
@@ -194,9 +148,7 @@ const maxPieces = 32
 // end, then the others. The failure says why it cannot be sent.
 func (d *draft) pieces() ([]piece, *contract.Failure) {
 	if d.text == "" && len(d.files) == 0 {
-		f := permanent("nothing_to_send", "No part of the message can be sent.")
-		f.Parts = d.outcomes
-		return nil, f
+		return nil, d.outcomes.Rejected("nothing_to_send", "No part of the message can be sent.")
 	}
 	texts := plain.Split(d.text, d.set.maxText(), maxPieces)
 	if texts == nil {

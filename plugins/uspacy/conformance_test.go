@@ -7,16 +7,22 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
 	"github.com/seed75a60ee1/patchbay/pdk/pdktest"
 	"github.com/seed75a60ee1/patchbay/plugins/uspacy/emulator"
 )
 
 func TestConformance(t *testing.T) {
-	pdktest.Run(t, pdktest.Case{
+	c := pdktest.Case{
 		Connector: connector{}, Manifest: "plugin.yaml", Prepare: prepareHost, Sign: func(h *pdktest.Host, d *pdktest.Delivery) { signLifecycle(t, h, d) },
 		Settings:   map[string]string{"portal_url": "https://" + acme, "sns_topic_arns": topicARN, "client_id": "app-1"},
 		Deliveries: slices.Concat(routedSamples(t), receivedSamples(), chatDeliveries()),
 		Commands:   slices.Concat(chatSamples(), chatCommands(), appSamples()),
+	}
+	pdktest.Run(t, c)
+	t.Run("without formatting", func(t *testing.T) {
+		c.Settings["markdown_profile"] = "plain"
+		pdktest.Run(t, c)
 	})
 }
 
@@ -68,7 +74,7 @@ func receivedSamples() []pdktest.Delivery {
 		return &contract.Routed{Key: routePortal + acme, Payload: l.encode()}
 	}
 	message := func(action, message string) *contract.Routed {
-		return &contract.Routed{Key: routeLine + "line-1", Payload: newObject().text("action", action).text("dedupe", "sns/1").raw("message", message).end()}
+		return &contract.Routed{Key: routeLine + "line-1", Payload: payload.New().Text("action", action).Text("dedupe", "sns/1").Raw("message", message).End()}
 	}
 	const written = `{"id":"m-9","chatId":"c-1","timestamp":1767225600000,"authorId":18,"message":"Your **order**","type":"MESSAGE","externalLine":{"id":"line-1"},` +
 		`"attachedFiles":[{"id":1,"originalFilename":"label.png","size":7,"url":"https://acme.uspacy.ua/storage/1"}]}`
@@ -114,8 +120,8 @@ func chatSamples() []pdktest.Command {
 func appSamples() []pdktest.Command {
 	waiting := func(h *pdktest.Host) {
 		known := topic{arn: topicARN, state: topicConfirming, token: "aa"}
-		h.SetKV(prefixTopic+known.key(), newObject().text("arn", known.arn).text("state", known.state).number("at", 1).
-			text("token", known.token).text("subscription", "").end())
+		h.SetKV(prefixTopic+known.key(), payload.New().Text("arn", known.arn).Text("state", known.state).Number("at", 1).
+			Text("token", known.token).Text("subscription", "").End())
 	}
 	return []pdktest.Command{
 		{Name: "setup of the app", App: true, Input: &contract.SetupConnectionInput{}},

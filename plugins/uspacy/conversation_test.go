@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
 	"github.com/seed75a60ee1/patchbay/plugins/uspacy/emulator"
 )
 
@@ -303,7 +304,7 @@ func TestFilesComeFromTheRightHostsOnly(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			taker := &taker{domain: acme, set: settings{"file_hosts": "files.example.com"}}
-			o := mustParse(t, `{"originalFilename":"../a/label.png","size":"12","url":`+string(appendQuoted(nil, tt.url))+`}`)
+			o := mustParse(t, `{"originalFilename":"../a/label.png","size":"12","url":`+string(payload.AppendQuoted(nil, tt.url))+`}`)
 			m := taker.media(o, typeMessage)
 			if (m.SourceURL != "") != tt.source || (len(m.SourceHeaders) > 0) != tt.bearing || (m.Missing == "") != tt.source {
 				t.Errorf("%q became %+v", tt.url, m)

@@ -4,15 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"maps"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +21,10 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/pdktest"
+	"github.com/seed75a60ee1/patchbay/plugins/internal/agenda"
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 	"github.com/seed75a60ee1/patchbay/plugins/uspacy/emulator"
 )
 
@@ -76,7 +76,7 @@ func newDesk(t *testing.T, opts emulator.Options, extra ...string) *desk {
 	d := &desk{
 		t: t, p: p, o: p.Portal(acme), kv: map[string]deskEntry{}, routes: map[string]bool{}, taken: map[string]bool{},
 		media: map[contract.MediaHandle]string{}, now: time.Now(),
-		settings: deskManifest(t).In(manifest.ScopeConnection).WithDefaults(map[string]string{"portal_url": "https://" + acme}),
+		settings: readManifest(t).In(manifest.ScopeConnection).WithDefaults(map[string]string{"portal_url": "https://" + acme}),
 	}
 	for i := 0; i < len(extra); i += 2 {
 		d.settings[extra[i]] = extra[i+1]
@@ -94,18 +94,7 @@ func newDesk(t *testing.T, opts emulator.Options, extra ...string) *desk {
 
 // connectTo trusts the platform and finds it by any name.
 func (d *desk) connectTo(p *emulator.Platform) {
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(p.CAPEM())
-	dialer := &net.Dialer{}
-	d.client = &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-				return dialer.DialContext(ctx, network, p.Addr())
-			},
-		},
-	}
+	d.client = emulate.Trusting(p.CAPEM(), p.Addr(), p.Names()...)
 	d.t.Cleanup(func() {
 		d.client.CloseIdleConnections()
 		if err := p.Close(); err != nil {
@@ -115,19 +104,6 @@ func (d *desk) connectTo(p *emulator.Platform) {
 			d.t.Errorf("against the protocol: %q", v)
 		}
 	})
-}
-
-func deskManifest(t testing.TB) *manifest.Manifest {
-	t.Helper()
-	text, err := os.ReadFile("plugin.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := manifest.ParseYAML(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
 }
 
 // ready makes a desk whose line is there.
@@ -242,7 +218,7 @@ func (d *desk) receive(text string) *contract.ReceiveOutput {
 	}
 	in := &contract.ReceiveInput{
 		Delivery: contract.Delivery{ID: "dlv_1", ReceivedAt: time.Now(), Method: "POST", Path: "/sns"}, Connection: d.connection(),
-		Routed: &contract.Routed{Key: key, Payload: newObject().text("action", e.action()).text("dedupe", "sns/1").raw("message", message.text).end()},
+		Routed: &contract.Routed{Key: key, Payload: payload.New().Text("action", e.action()).Text("dedupe", "sns/1").Raw("message", message.text).End()},
 	}
 	out, tx := new(contract.ReceiveOutput), d.begin("")
 	d.invoke(tx, contract.ExportReceive, in, out)
@@ -255,24 +231,10 @@ func (d *desk) receive(text string) *contract.ReceiveOutput {
 	return out
 }
 
-type deskOutput interface {
-	contract.Decodable
-	Validate() error
-}
-
-// invoke calls the connector as the guest's export does, through the encoding.
-func (d *desk) invoke(tx *transaction, export contract.Export, in contract.Appendable, out deskOutput) {
+// invoke calls the connector as the guest's export does.
+func (d *desk) invoke(tx *transaction, export contract.Export, in contract.Appendable, out pdktest.Output) {
 	d.t.Helper()
-	answer, err := pdk.Invoke(connector{}, tx, export, contract.Marshal(in))
-	if err == nil {
-		err = contract.Unmarshal(answer, out)
-	}
-	if err != nil {
-		d.t.Fatalf("%s: %v", export, err)
-	}
-	if err := out.Validate(); err != nil {
-		d.t.Errorf("%s answered %s, against the contract: %v", export, answer, err)
-	}
+	pdktest.Invoke(d.t, connector{}, tx, export, in, out)
 }
 
 // commit keeps what an invocation wrote; false if a version it checked changed meanwhile.
@@ -314,17 +276,10 @@ func (d *desk) advance(by time.Duration) {
 	d.t.Helper()
 	end := d.now.Add(by)
 	for {
-		next := -1
-		for i, job := range d.due {
-			if !job.at.After(end) && (next < 0 || job.at.Before(d.due[next].at)) {
-				next = i
-			}
-		}
-		if next < 0 {
+		job, ok := agenda.Next(&d.due, func(j deskWork) time.Time { return j.at }, end)
+		if !ok {
 			break
 		}
-		job := d.due[next]
-		d.due = slices.Delete(d.due, next, next+1)
 		if job.at.After(d.now) {
 			d.now = job.at
 		}

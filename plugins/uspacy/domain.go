@@ -4,29 +4,14 @@ import (
 	"strings"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/origin"
 )
-
-// maxDomainBytes bounds a domain (RFC 1035 section 2.3.4).
-const maxDomainBytes = 253
 
 // normalDomain returns a portal's domain in one form, and whether it is a host name at all:
 // nothing that two parsers might read differently, and so no port, no user and no path.
 func normalDomain(text string) (string, bool) {
 	domain := strings.ToLower(strings.TrimSuffix(text, "."))
-	return domain, isHostName(domain)
-}
-
-// isHostName tells whether a text is labels of letters, digits and hyphens, joined by dots.
-func isHostName(text string) bool {
-	if len(text) > maxDomainBytes {
-		return false
-	}
-	for label := range strings.SplitSeq(text, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || !only(label, isHostByte) {
-			return false
-		}
-	}
-	return true
+	return domain, origin.IsName(domain)
 }
 
 func isHostByte(c byte) bool {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
 	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
 
@@ -28,15 +29,11 @@ func (connector) EditMessage(h pdk.Host, in *contract.EditMessageInput) (*contra
 	}
 	d := compose(in.Message.Parts, p.set)
 	d.dropFiles()
-	if in.Strict {
-		if failure := d.strict(in.Message.Parts); failure != nil {
-			return p.failed(failure), nil
-		}
+	if failure := d.outcomes.Strict(in.Message.Parts); in.Strict && failure != nil {
+		return p.failed(failure), nil
 	}
 	if d.text == "" {
-		f := permanent("nothing_to_send", "Nothing of the message can be changed: it has no text.")
-		f.Parts = d.outcomes
-		return p.failed(f), nil
+		return p.failed(d.outcomes.Rejected("nothing_to_send", "Nothing of the message can be changed: it has no text.")), nil
 	}
 	if failure, err = p.edit(in, mine, d.text); err != nil {
 		return nil, err
@@ -68,7 +65,7 @@ func (p *portal) edit(in *contract.EditMessageInput, mine mineRecord, text strin
 		return p.note(in.Connection, mine, p.ours()+string(in.Command.ID), p.set.editNote()+text, in.Command)
 	}
 	for i, id := range ids {
-		body := newObject().words("id", id).words("message", texts[i]).end()
+		body := payload.New().Words("id", id).Words("message", texts[i]).End()
 		result, failure := p.call("PATCH", pathMessages, body, true)
 		switch {
 		case failure != nil:
@@ -171,7 +168,7 @@ func (connector) DeleteMessage(h pdk.Host, in *contract.DeleteMessageInput) (*co
 	if p.set.deletes() {
 		failure = p.remove(mine)
 	} else {
-		failure, err = p.note(in.Connection, mine, p.ours()+clipTo(name, maxIDBytes)+"/deleted", p.set.deleteNote(), in.Command)
+		failure, err = p.note(in.Connection, mine, p.ours()+plain.Clip(name, maxIDBytes)+"/deleted", p.set.deleteNote(), in.Command)
 	}
 	if err != nil {
 		return nil, err

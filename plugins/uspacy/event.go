@@ -37,7 +37,7 @@ func routeEvent(h pdk.Host, set settings, m *snsMessage) (*contract.RouteOutput,
 	}
 	return &contract.RouteOutput{
 		Key:      routeLine + line,
-		Payload:  newObject().text("action", e.action()).text("dedupe", m.dedupe()).raw("message", message.text).end(),
+		Payload:  payload.New().Text("action", e.action()).Text("dedupe", m.dedupe()).Raw("message", message.text).End(),
 		Response: jsonAnswer(200, "{}"), // of a line that nobody made here: the topic carries others
 	}, nil
 }

@@ -38,11 +38,11 @@ func (s *sending) saveUploads(u *uploads) error {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	o := newObject()
+	o := payload.New()
 	for _, name := range names {
-		o.raw(name, u.objects[name])
+		o.Raw(name, u.objects[name])
 	}
-	value := o.end()
+	value := o.End()
 	if len(value) > maxUploadsBytes {
 		return nil
 	}
@@ -104,7 +104,7 @@ func (p *portal) attached(object string) string {
 	if err != nil {
 		return object
 	}
-	return newObject().raw("id", string(o.Raw("id"))).end()
+	return payload.New().Raw("id", string(o.Raw("id"))).End()
 }
 
 // uploadOne uploads one file, and returns its object or a mark.
@@ -183,7 +183,7 @@ func (s *sending) blame(f file, fate contract.PartFate, note string) {
 func (s *sending) gone(f file) *contract.Failure {
 	s.blame(f, contract.PartDropped, "The host has no such attachment any more.")
 	if s.strict {
-		return s.draft.strict(s.parts)
+		return s.draft.outcomes.Strict(s.parts)
 	}
 	return nil
 }
@@ -192,7 +192,7 @@ func (s *sending) gone(f file) *contract.Failure {
 func (s *sending) leaveOut(piece *piece, f file) *contract.Failure {
 	s.blame(f, contract.PartConverted, "The portal takes no file of that size, so a note says that it was left out.")
 	if s.strict {
-		return s.draft.strict(s.parts)
+		return s.draft.outcomes.Strict(s.parts)
 	}
 	text := "[" + f.name + ": too large to be passed on]"
 	if piece.text != "" {

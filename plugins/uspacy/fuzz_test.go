@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/origin"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
 )
 
@@ -97,7 +98,7 @@ func FuzzARN(f *testing.F) {
 		if !ok {
 			return
 		}
-		if hasControl(text) || !strings.HasPrefix(text, "arn:"+a.partition+":sns:"+a.region+":"+a.account+":") || !isHostName(a.host()) || !isHostName(a.signer()) {
+		if hasControl(text) || !strings.HasPrefix(text, "arn:"+a.partition+":sns:"+a.region+":"+a.account+":") || !origin.IsName(a.host()) || !origin.IsName(a.signer()) {
 			t.Errorf("parseARN(%q) = %+v", text, a)
 		}
 	})

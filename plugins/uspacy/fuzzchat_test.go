@@ -63,26 +63,6 @@ func checkEvent(t *testing.T, e contract.Event) {
 	}
 }
 
-// FuzzHostOf claims that a link with a host is what net/url reads too, and brings nothing along.
-func FuzzHostOf(f *testing.F) {
-	for _, seed := range []string{"https://acme.uspacy.ua/a", "https://a.b:443?x", "https://a@b.c/", "https://[::1]/", "https://a.b\\c", "//a.b", "https://A.B/%2e"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, link string) {
-		host, ok := hostOf(link)
-		if !ok {
-			return
-		}
-		u, err := parseURL(link)
-		if err != nil {
-			return // nobody follows it then
-		}
-		if !strings.EqualFold(u.Hostname(), host) || u.User != nil || u.Scheme != "https" || (u.Port() != "" && u.Port() != "443") {
-			t.Errorf("hostOf(%q) = %q, and net/url reads %+v", link, host, u)
-		}
-	})
-}
-
 // FuzzBare claims that a JSON text keeps its meaning, and hides no brace.
 func FuzzBare(f *testing.F) {
 	for _, seed := range []string{`{"a":"\u007b"}`, `{"a":"\\u007b\u007B\\\u007b"}`, `{"\u007b":"\n"}`} {

@@ -31,7 +31,7 @@ func (connector) CheckHealth(h pdk.Host, in *contract.CheckHealthInput) (*contra
 	if failure != nil {
 		return p.ended(nil, failure)
 	}
-	out := &contract.CommandOutput{Health: health, Capabilities: capabilities()}
+	out := &contract.CommandOutput{Health: health, Capabilities: settings(in.Connection.Settings).capabilities()}
 	if !found || !known || line.gone {
 		health.Detail = "The portal answers; the external line is missing and is being made."
 		out.Commands = []contract.CommandRequest{lineWork()}
@@ -39,11 +39,21 @@ func (connector) CheckHealth(h pdk.Host, in *contract.CheckHealthInput) (*contra
 	return p.ended(out, nil)
 }
 
-// capabilities is what every connection carries; plugin.yaml says the same.
-func capabilities() []contract.Capability {
+// capabilities is what a connection with these settings carries; plugin.yaml says what it is by
+// default.
+func (s settings) capabilities() []contract.Capability {
+	text := contract.Capability{Feature: "text", Support: contract.SupportFull, MaxChars: int64(s.maxText()),
+		Note: "Sent as Markdown; a long text becomes several messages."}
+	if s.plainText() {
+		text.Support, text.Note = contract.SupportPartial, "Sent without formatting; a long text becomes several messages."
+	}
+	deletion := contract.Capability{Feature: "delete", Support: contract.SupportFallback, Note: "A note in the chat, unless delete_policy says to delete."}
+	if s.deletes() {
+		deletion.Support, deletion.Note = contract.SupportFull, ""
+	}
 	return []contract.Capability{
-		{Feature: "text", Support: contract.SupportFull, MaxChars: 4096, Note: "Sent as Markdown; a long text becomes several messages."},
-		{Feature: "media", Support: contract.SupportFull, MaxBytes: 25 << 20,
+		text,
+		{Feature: "media", Support: contract.SupportFull, MaxBytes: s.maxFileBytes(),
 			Note: "Sound and films are messages of their own; a larger file is replaced by a note."},
 		{Feature: "choice", Support: contract.SupportFallback, Note: "Sent as text."},
 		{Feature: "card", Support: contract.SupportFallback, Note: "Sent as text, the picture as a file."},
@@ -53,7 +63,7 @@ func capabilities() []contract.Capability {
 		{Feature: "raw", Support: contract.SupportFallback, Note: "Sent as its fallback text, or left out without one."},
 		{Feature: "reply", Support: contract.SupportFull, Note: "A message that is not known any more is quoted without its words."},
 		{Feature: "edit", Support: contract.SupportPartial, Note: "Changes the text; where the portal does not allow it, a new message says it."},
-		{Feature: "delete", Support: contract.SupportFallback, Note: "A note in the chat, unless delete_policy says to delete."},
+		deletion,
 		{Feature: "typing", Support: contract.SupportDropped, Note: "The platform has no typing signal for external lines."},
 		{Feature: "reaction", Support: contract.SupportDropped, Note: "The platform has no reactions of customers."},
 		{Feature: "receipt", Support: contract.SupportFull},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"net/url"
 	"strconv"
 	"testing"
 	"unicode/utf8"
@@ -25,8 +24,6 @@ func sendOf(m contract.Message) contract.SendMessageInput {
 }
 
 func contractID(i int) contract.ConversationID { return contract.ConversationID(strconv.Itoa(i)) }
-
-func parseURL(link string) (*url.URL, error) { return url.Parse(link) }
 
 // meaning is a JSON text in one form; false if it is none.
 func meaning(text string) (string, bool) {

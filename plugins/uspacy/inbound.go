@@ -1,13 +1,13 @@
 package main
 
 import (
-	"path"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/origin"
+	"github.com/seed75a60ee1/patchbay/pdk/parts"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
 	"github.com/seed75a60ee1/patchbay/pdk/plain"
 )
@@ -26,7 +26,7 @@ func (t *taker) message(id string, chat chatRecord, m payload.Object) (*contract
 	message := &contract.Message{
 		PlatformID:   contract.PlatformMessageID(id),
 		Conversation: contract.Conversation{ID: contract.ConversationID(chat.conversation), Title: chat.title},
-		Author:       contract.Author{Role: contract.RoleAgent, Contact: contract.Contact{ID: contract.ContactID(clipTo(textOf(m, "authorId"), maxIDBytes))}},
+		Author:       contract.Author{Role: contract.RoleAgent, Contact: contract.Contact{ID: contract.ContactID(plain.Clip(textOf(m, "authorId"), maxIDBytes))}},
 		Parts:        parts,
 	}
 	if kind := textOf(m, "type"); kind == typeSystem || kind == typeForm {
@@ -59,12 +59,12 @@ func (t *taker) quoted(parent string) (contract.PlatformMessageID, error) {
 func (t *taker) parts(m payload.Object) []contract.Part {
 	var parts []contract.Part
 	for text := textOf(m, "message"); text != ""; {
-		piece := clipTo(text, contract.MaxTextBytes)
+		piece := plain.Clip(text, contract.MaxTextBytes)
 		text = text[len(piece):]
 		parts = append(parts, textPart(piece))
 	}
 	if form := formText(m); form != "" {
-		parts = append(parts, textPart(clipTo(form, contract.MaxTextBytes)))
+		parts = append(parts, textPart(plain.Clip(form, contract.MaxTextBytes)))
 	}
 	for _, f := range objectsOf(m, "attachedFiles") {
 		parts = append(parts, contract.Part{Kind: contract.PartMedia, Media: t.media(f, textOf(m, "type"))})
@@ -98,13 +98,13 @@ func formText(m payload.Object) string {
 // media is one file. The host fetches it: from the portal's own host with the token, and from
 // the hosts of the setting without. A link to elsewhere is told and not followed.
 func (t *taker) media(f payload.Object, kind string) *contract.Media {
-	name := fileName(textOf(f, "originalFilename"))
+	name := parts.FileName(textOf(f, "originalFilename"))
 	m := &contract.Media{Kind: mediaKind(name, kind), Name: name, SizeBytes: max(numberOf(f, "size"), 0)}
 	url := textOf(f, "url")
 	if strings.HasPrefix(url, "/") && !strings.HasPrefix(url, "//") {
 		url = "https://" + t.domain + url
 	}
-	host, ok := hostOf(url)
+	host, ok := origin.Host(url)
 	switch {
 	case !ok:
 		m.Missing = "Its link is no plain https link."
@@ -116,7 +116,7 @@ func (t *taker) media(f payload.Object, kind string) *contract.Media {
 	case allowedHost(host, t.set.list("file_hosts")):
 		m.SourceURL = url
 	default:
-		m.Missing = "Its link is on the host " + clipTo(host, maxDomainBytes) + "; file_hosts allows further hosts."
+		m.Missing = "Its link is on the host " + host + "; file_hosts allows further hosts."
 	}
 	return m
 }
@@ -128,53 +128,6 @@ func allowedHost(host string, allowed []string) bool {
 		}
 	}
 	return false
-}
-
-// maxLinkBytes bounds a file's link.
-const maxLinkBytes = 4096
-
-// hostOf returns the host of an https link, in lower case. It is false for whatever two parsers
-// might read differently, and for what the host would fill in.
-func hostOf(url string) (string, bool) {
-	rest, ok := strings.CutPrefix(url, "https://")
-	unfit := func(r rune) bool {
-		return r <= ' ' || r == 0x7f || strings.ContainsRune(`\{}#"<>^|`, r) || r == unicode.ReplacementChar
-	}
-	if !ok || len(url) > maxLinkBytes || strings.ContainsFunc(url, unfit) {
-		return "", false
-	}
-	if end := strings.IndexAny(rest, "/?"); end >= 0 {
-		rest = rest[:end]
-	}
-	host := strings.TrimSuffix(rest, ":443")
-	return strings.ToLower(host), isHostName(host) && strings.Contains(host, ".")
-}
-
-// maxFileNameBytes bounds the name of a file.
-const maxFileNameBytes = 255
-
-// fileName makes a file name without a path and without control characters.
-func fileName(name string) string {
-	name = path.Base(strings.ReplaceAll(name, `\`, "/"))
-	name = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, name)
-	if name == "" || name == "." || name == "/" || name == ".." {
-		return "file"
-	}
-	return clipTo(name, maxFileNameBytes)
-}
-
-// mediaKinds is how files are meant to be shown, by extension. The host looks at the bytes.
-var mediaKinds = map[string]contract.MediaKind{
-	".jpg": contract.MediaImage, ".jpeg": contract.MediaImage, ".png": contract.MediaImage, ".gif": contract.MediaImage,
-	".webp": contract.MediaImage, ".bmp": contract.MediaImage, ".heic": contract.MediaImage,
-	".mp3": contract.MediaAudio, ".m4a": contract.MediaAudio, ".wav": contract.MediaAudio, ".flac": contract.MediaAudio,
-	".ogg": contract.MediaVoice, ".oga": contract.MediaVoice, ".opus": contract.MediaVoice,
-	".mp4": contract.MediaVideo, ".mov": contract.MediaVideo, ".webm": contract.MediaVideo, ".avi": contract.MediaVideo,
 }
 
 // mediaKind is how a file is meant to be shown: as the type of its message says, or its name.
@@ -189,8 +142,5 @@ func mediaKind(name, messageType string) contract.MediaKind {
 	case typeGIF:
 		return contract.MediaImage
 	}
-	if kind, ok := mediaKinds[strings.ToLower(path.Ext(name))]; ok {
-		return kind
-	}
-	return contract.MediaFile
+	return parts.MediaKind(name)
 }

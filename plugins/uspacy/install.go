@@ -124,8 +124,8 @@ type lifecycle struct {
 }
 
 func (l lifecycle) encode() string {
-	return newObject().text("do", l.do).text("domain", l.proof.domain).number("iat", l.proof.issued).
-		flag("signed", l.proof.signed).text("sum", l.sum).end()
+	return payload.New().Text("do", l.do).Text("domain", l.proof.domain).Number("iat", l.proof.issued).
+		Flag("signed", l.proof.signed).Text("sum", l.sum).End()
 }
 
 func decodeLifecycle(text string) (lifecycle, error) {

@@ -27,8 +27,8 @@ type installation struct {
 }
 
 func (i installation) encode() string {
-	return newObject().text("domain", i.domain).text("state", i.state).number("iat", i.issued).
-		number("since", i.since).text("sum", i.sum).end()
+	return payload.New().Text("domain", i.domain).Text("state", i.state).Number("iat", i.issued).
+		Number("since", i.since).Text("sum", i.sum).End()
 }
 
 // loadInstallation reads the installation, with the version of its entry.

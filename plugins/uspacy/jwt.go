@@ -64,7 +64,7 @@ func believe(h pdk.Host, set settings, headers []contract.Header) (proof, *refus
 // readProof reads a token whose signature is good and whose times, as far as they are there,
 // fit.
 func readProof(header, claims contract.RawJSON, suffixes []string) (proof, *refusal, error) {
-	head, body, ok := parts(header, claims)
+	head, body, ok := documents(header, claims)
 	if !ok || head.Has("crit") {
 		return proof{}, badClaims, nil
 	}
@@ -95,7 +95,7 @@ func claimed(token string, suffixes []string) (proof, *refusal, error) {
 		}
 		decoded[i] = data
 	}
-	head, body, ok := parts(decoded[0], decoded[1])
+	head, body, ok := documents(decoded[0], decoded[1])
 	if !ok {
 		return proof{}, noBearer, nil
 	}
@@ -106,8 +106,8 @@ func claimed(token string, suffixes []string) (proof, *refusal, error) {
 	return proof{domain: domain}, nil, nil
 }
 
-// parts parses a token's header and claims.
-func parts(header, claims contract.RawJSON) (head, body payload.Object, ok bool) {
+// documents parses a token's header and claims.
+func documents(header, claims contract.RawJSON) (head, body payload.Object, ok bool) {
 	limits := payload.Limits{MaxBytes: maxTokenBytes}
 	head, err := payload.Parse(header, limits)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
 
 // setupPortal checks the settings and has the external line made, once the portal installed the
@@ -20,7 +22,7 @@ func setupPortal(h pdk.Host, in *contract.SetupConnectionInput) (*contract.Comma
 	if err != nil {
 		return nil, err
 	}
-	out := &contract.CommandOutput{Setup: portalSteps(set), Capabilities: capabilities()}
+	out := &contract.CommandOutput{Setup: portalSteps(set), Capabilities: set.capabilities()}
 	if failure == nil {
 		out.Commands = []contract.CommandRequest{lineWork()}
 		return out, nil
@@ -61,7 +63,7 @@ func portalSteps(set settings) []contract.SetupStep {
 
 // lineWork asks for the external line to be made or found, and for its reading to begin.
 func lineWork() contract.CommandRequest {
-	return contract.CommandRequest{Lane: "line", Payload: newObject().text("do", doLine).end()}
+	return contract.CommandRequest{Lane: "line", Payload: payload.New().Text("do", doLine).End()}
 }
 
 // reconcileChat carries out the chat's part of what the connector asked itself for.
@@ -107,7 +109,7 @@ func reconcileLine(h pdk.Host, in *contract.ReconcileInput) (*contract.CommandOu
 		p.lineFailed(failure)
 		return p.ended(nil, failure)
 	}
-	round, err := counter(h, keyRound)
+	round, err := record.Count(h, keyRound)
 	if err == nil {
 		err = keep(h, keyRound, strconv.FormatInt(round+1, 10), 0)
 	}
@@ -123,7 +125,7 @@ func (p *portal) lineFailed(f *contract.Failure) {
 	if f.Class != contract.FailurePermanent {
 		return
 	}
-	p.report(contract.StateChange{State: contract.StateNeedsAction, Code: "line_failed", Reason: clipTo("The external line could not be made. "+f.Message, contract.MaxNameBytes),
+	p.report(contract.StateChange{State: contract.StateNeedsAction, Code: "line_failed", Reason: plain.Clip("The external line could not be made. "+f.Message, contract.MaxNameBytes),
 		Action: "Check the app's rights in the portal and this connection's settings, and save them again."})
 }
 
@@ -201,8 +203,8 @@ func (p *portal) searchLine() (lineRecord, bool, *contract.Failure) {
 // createLine makes the line. If nobody knows whether that worked, the next attempt looks for it
 // first, as every attempt does.
 func (p *portal) createLine(want *lineRecord) *contract.Failure {
-	body := newObject().words("name", want.name).words("icon", want.icon).words("phoneNumber", "").
-		words("externalId", p.externalLineID()).end()
+	body := payload.New().Words("name", want.name).Words("icon", want.icon).Words("phoneNumber", "").
+		Words("externalId", p.externalLineID()).End()
 	result, failure := p.call("POST", pathLines, body, false)
 	switch {
 	case failure != nil:
@@ -217,7 +219,7 @@ func (p *portal) createLine(want *lineRecord) *contract.Failure {
 }
 
 func (p *portal) renameLine(want *lineRecord) *contract.Failure {
-	body := newObject().words("name", want.name).words("icon", want.icon).end()
+	body := payload.New().Words("name", want.name).Words("icon", want.icon).End()
 	result, failure := p.call("PATCH", pathLines+"/"+escaped(want.id), body, true)
 	switch {
 	case failure != nil:

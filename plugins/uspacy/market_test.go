@@ -3,11 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
 	"github.com/seed75a60ee1/patchbay/pdk/pdktest"
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 	"github.com/seed75a60ee1/patchbay/plugins/uspacy/emulator"
 )
 
@@ -73,7 +70,7 @@ func openMarket(t *testing.T, opts emulator.Options, extra ...string) *market {
 	for _, h := range []*pdktest.Host{m.app, m.con} {
 		h.SetSecret("client_secret", "uspacy-client-secret")
 	}
-	m.connectTo(p)
+	m.client = emulate.Trusting(p.CAPEM(), p.Addr(), p.Names()...)
 	server := httptest.NewServer(m)
 	p.Register(server.URL, server.URL+pathSNS)
 	t.Cleanup(func() {
@@ -87,21 +84,6 @@ func openMarket(t *testing.T, opts emulator.Options, extra ...string) *market {
 		}
 	})
 	return m
-}
-
-// connectTo trusts the platform's authority and finds every name at its address.
-func (m *market) connectTo(p *emulator.Platform) {
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(p.CAPEM())
-	m.client = &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-				return new(net.Dialer).DialContext(ctx, network, p.Addr())
-			},
-		},
-	}
 }
 
 func (m *market) ctx() context.Context {
@@ -154,19 +136,10 @@ func (w wired) CredentialsPut(c contract.CredentialsPut) error {
 }
 
 // run invokes an export over encoded documents, and commits or discards what it wrote.
-func (m *market) run(h *pdktest.Host, export contract.Export, in contract.Appendable, out deskOutput) {
+func (m *market) run(h *pdktest.Host, export contract.Export, in contract.Appendable, out pdktest.Output) {
 	m.t.Helper()
 	h.SetNow(time.Now())
-	data, err := pdk.Invoke(connector{}, wired{h, m}, export, contract.Marshal(in))
-	if err == nil {
-		err = contract.Unmarshal(data, out)
-	}
-	if err == nil {
-		err = out.Validate()
-	}
-	if err != nil {
-		m.t.Errorf("%s: %v", export, err)
-	}
+	pdktest.Invoke(m.t, connector{}, wired{h, m}, export, in, out)
 }
 
 func (m *market) connection() contract.Connection {

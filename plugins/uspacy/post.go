@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
 )
 
 // outgoing is one message to be created in the portal.
@@ -22,15 +23,15 @@ func (p *portal) body(m *outgoing) string {
 	if p.set.inSeconds() {
 		at /= 1000
 	}
-	o := newObject().text("chatId", m.chat).words("message", m.text).text("type", m.kind).text("externalLine", m.line).
-		words("externalAuthorId", m.user).text("externalId", m.externalID).number("timestamp", at)
+	o := payload.New().Text("chatId", m.chat).Words("message", m.text).Text("type", m.kind).Text("externalLine", m.line).
+		Words("externalAuthorId", m.user).Text("externalId", m.externalID).Number("timestamp", at)
 	if m.parent != "" {
-		o.words("parentMessage", m.parent)
+		o.Words("parentMessage", m.parent)
 	}
 	if len(m.files) > 0 {
-		o.raw("attachedFiles", "["+strings.Join(m.files, ",")+"]")
+		o.Raw("attachedFiles", "["+strings.Join(m.files, ",")+"]")
 	}
-	return o.end()
+	return o.End()
 }
 
 // post creates a message and returns the portal's name of it, "" if the portal did not say. A

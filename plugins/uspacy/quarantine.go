@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
 )
 
 const (
@@ -28,7 +29,7 @@ func quarantine(h pdk.Host, m *snsMessage) (*contract.RouteOutput, error) {
 	}
 	count, _ := strconv.ParseInt(value, 10, 64) // an entry that is not there counts as 0
 	slot := strconv.FormatInt(count%quarantined, 10)
-	kept := newObject().text("topic", m.topic.text).text("message_id", m.id).text("outline", outline(m.message)).end()
+	kept := payload.New().Text("topic", m.topic.text).Text("message_id", m.id).Text("outline", outline(m.message)).End()
 	if err := h.KVPut(contract.KVPut{Key: prefixQuarantine + slot, Value: kept, TTLSeconds: quarantineSeconds}); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
 
 // Reading finds what SNS lost: in the default case it gives an event up after one to two
@@ -33,7 +34,7 @@ func (p *portal) firstTick(round int64) []contract.CommandRequest {
 
 func tickWork(round int64, after string, millis int64) contract.CommandRequest {
 	return contract.CommandRequest{
-		Lane: "tick", AfterMillis: millis, Payload: newObject().text("do", doTick).number("round", round).text("after", after).end(),
+		Lane: "tick/" + strconv.FormatInt(round, 10), AfterMillis: millis, Payload: payload.New().Text("do", doTick).Number("round", round).Text("after", after).End(),
 	}
 }
 
@@ -44,7 +45,7 @@ func tick(h pdk.Host, in *contract.ReconcileInput, round int64, after string) (*
 	if err != nil {
 		return nil, err
 	}
-	current, err := counter(h, keyRound)
+	current, err := record.Count(h, keyRound)
 	if err != nil || current != round || p.set.reconcileMillis() == 0 {
 		return nil, err
 	}
@@ -73,9 +74,9 @@ func readWork(entries []contract.KVEntry) []contract.CommandRequest {
 	for some := range slices.Chunk(entries, chatsPerRead) {
 		var chats []string
 		for _, e := range some {
-			chats = append(chats, string(appendQuoted(nil, strings.TrimPrefix(e.Key, prefixActive))))
+			chats = append(chats, string(payload.AppendQuoted(nil, strings.TrimPrefix(e.Key, prefixActive))))
 		}
-		work := newObject().text("do", doRead).raw("chats", "["+strings.Join(chats, ",")+"]").end()
+		work := payload.New().Text("do", doRead).Raw("chats", "["+strings.Join(chats, ",")+"]").End()
 		list = append(list, contract.CommandRequest{Lane: "read", Payload: work})
 	}
 	return list
@@ -122,7 +123,7 @@ func read(h pdk.Host, in *contract.ReconcileInput, chats []string) (*contract.Co
 
 // readChat reports what is new in a chat, oldest first.
 func (p *portal) readChat(t *taker, chat chatRecord) (*contract.Failure, error) {
-	cursor, err := counter(p.h, prefixCursor+chat.chat)
+	cursor, err := record.Count(p.h, prefixCursor+chat.chat)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
 	"github.com/seed75a60ee1/patchbay/plugins/uspacy/emulator"
 )
 
@@ -147,7 +148,7 @@ func TestReadingGoesOnAfterAnOutage(t *testing.T) {
 			d.advance(time.Minute)
 			d.lost("hi", 0)
 			d.p.Script(tt.step)
-			payload := newObject().text("do", doRead).raw("chats", `["`+d.chat().ID+`","stranger"]`).end()
+			payload := payload.New().Text("do", doRead).Raw("chats", `["`+d.chat().ID+`","stranger"]`).End()
 			out, code := d.reconcile(payload), ""
 			if out.Failure != nil {
 				code = out.Failure.Code
@@ -189,7 +190,7 @@ func TestADeliveryAndAReadingOfTheSameMessageMakeOneEvent(t *testing.T) {
 	before := d.p.Count(emulator.OpMessageList)
 	// The delivery comes after the reading took the message, and before it commits.
 	d.p.Script(emulator.Step{Op: emulator.OpMessageList}, emulator.Step{Op: emulator.OpMessageList, After: d.deliver})
-	d.reconcile(newObject().text("do", doRead).raw("chats", `["`+first+`","`+second+`"]`).end())
+	d.reconcile(payload.New().Text("do", doRead).Raw("chats", `["`+first+`","`+second+`"]`).End())
 	d.wantEvents("message.created hi")
 	if n := d.p.Count(emulator.OpMessageList) - before; n != 4 {
 		t.Errorf("%d pages were read; the first reading should have been refused its commit", n)

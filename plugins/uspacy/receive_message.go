@@ -8,6 +8,8 @@ import (
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
 
 // eventLimits bound what route hands over: an event that it read, and a level around it.
@@ -63,7 +65,7 @@ func newTaker(h pdk.Host, c *contract.Connection, line string) (*taker, error) {
 		return nil, err
 	}
 	if record.id != line || record.domain != p.domain {
-		h.Log(pdk.LogWarn, "a message came for a line that is not this connection's any more", "line", clipTo(line, 64))
+		h.Log(pdk.LogWarn, "a message came for a line that is not this connection's any more", "line", plain.Clip(line, 64))
 		return nil, nil
 	}
 	return &taker{h: h, set: p.set, domain: p.domain, line: line, ours: p.ours()}, nil
@@ -118,7 +120,7 @@ func (t *taker) contradicts(m payload.Object) bool {
 // strange counts what should not be.
 func (t *taker) strange(what, chat string) error {
 	t.h.Log(pdk.LogWarn, what, "chat", chat)
-	count, err := counter(t.h, keyStrange)
+	count, err := record.Count(t.h, keyStrange)
 	if err != nil {
 		return err
 	}
@@ -214,7 +216,7 @@ func (t *taker) loops(chat chatRecord, m *contract.Message) (bool, error) {
 	if !t.guards || m.Parts[0].Text == nil {
 		return false, nil
 	}
-	text, now := clipTo(m.Parts[0].Text.Plain, maxLoopBytes), time.Now().UnixMilli()
+	text, now := plain.Clip(m.Parts[0].Text.Plain, maxLoopBytes), time.Now().UnixMilli()
 	r, _, found, err := load(t.h, prefixLoop, chat.chat)
 	if err != nil {
 		return false, err
@@ -227,7 +229,7 @@ func (t *taker) loops(chat chatRecord, m *contract.Message) (bool, error) {
 		t.h.Log(pdk.LogWarn, "the same text came again and again within seconds, and is dropped", "chat", chat.chat)
 		return true, nil
 	}
-	record := newObject().text("text", text).number("count", count).number("since", since).end()
+	record := payload.New().Text("text", text).Number("count", count).Number("since", since).End()
 	return false, keep(t.h, prefixLoop+chat.chat, record, ttlLoop)
 }
 
@@ -249,7 +251,7 @@ func (t *taker) postpone(out *contract.ReceiveOutput, event string) error {
 // lookWork asks for another look at an event; nil if there were enough, or it is too large to be
 // kept. Reading the chats finds what is lost by that.
 func lookWork(tries int64, event string) *contract.CommandRequest {
-	work := newObject().text("do", doLook).number("tries", tries).text("event", event).end()
+	work := payload.New().Text("do", doLook).Number("tries", tries).Text("event", event).End()
 	if tries >= int64(len(lookDelays)) || len(work) > contract.MaxPayloadBytes {
 		return nil
 	}
@@ -293,11 +295,11 @@ func look(h pdk.Host, in *contract.ReconcileInput, work payload.Object) (*contra
 func (t *taker) giveUp(event string) (contract.Event, error) {
 	e, err := payload.Parse([]byte(event), eventLimits)
 	if err != nil {
-		return contract.Event{}, errDamaged
+		return contract.Event{}, record.ErrDamaged
 	}
 	m := objectOf(e, "message")
-	about := newObject().text("chatId", clipTo(textOf(m, "chatId"), maxIDBytes)).text("messageId", clipTo(textOf(m, "id"), maxIDBytes)).
-		text("line", t.line).end()
+	about := payload.New().Text("chatId", plain.Clip(textOf(m, "chatId"), maxIDBytes)).Text("messageId", plain.Clip(textOf(m, "id"), maxIDBytes)).
+		Text("line", t.line).End()
 	raw := contract.Event{Kind: contract.EventRaw, Raw: &contract.Raw{Kind: "unknown_chat", JSON: contract.RawJSON(about)}}
-	return raw, t.strange("a message came in a chat that this connection did not make", clipTo(textOf(m, "chatId"), maxIDBytes))
+	return raw, t.strange("a message came in a chat that this connection did not make", plain.Clip(textOf(m, "chatId"), maxIDBytes))
 }

@@ -1,58 +1,23 @@
 package main
 
 import (
-	"errors"
-	"strconv"
-	"unicode/utf8"
-
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
-
-// errDamaged is a key-value entry that does not read as it was written.
-var errDamaged = errors.New("an entry of the connection's state is damaged")
 
 // load reads a record under a key. One that is too long has none.
 func load(h pdk.Host, prefix, id string) (r payload.Object, version int64, found bool, err error) {
 	if prefix != "" && !fits(id) {
 		return payload.Object{}, 0, false, nil
 	}
-	value, version, found, err := h.KVGet(prefix + id)
-	if err != nil || !found {
-		return payload.Object{}, version, false, err
-	}
-	r, err = payload.Parse([]byte(value), payload.Limits{})
-	if err != nil {
-		return r, version, false, errDamaged
-	}
-	return r, version, true, nil
-}
-
-// damaged is the error of a record that holds something else than was written.
-func damaged(r payload.Object) error {
-	if r.Err() != nil {
-		return errDamaged
-	}
-	return nil
+	return record.Read(h, prefix+id)
 }
 
 // keep writes a record; ttl is in seconds, and 0 keeps it for as long as the connection.
 func keep(h pdk.Host, key, value string, ttl int64) error {
 	return h.KVPut(contract.KVPut{Key: key, Value: value, TTLSeconds: ttl})
-}
-
-// counter reads a count; 0 if there is none.
-func counter(h pdk.Host, key string) (int64, error) {
-	value, _, found, err := h.KVGet(key)
-	if err != nil || !found {
-		return 0, err
-	}
-	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil {
-		return 0, errDamaged
-	}
-	return n, nil
 }
 
 // lineRecord is the external line of the connection.
@@ -65,8 +30,8 @@ type lineRecord struct {
 }
 
 func (l lineRecord) encode() string {
-	return newObject().text("id", l.id).text("domain", l.domain).text("name", l.name).
-		text("icon", l.icon).flag("gone", l.gone).end()
+	return payload.New().Text("id", l.id).Text("domain", l.domain).Text("name", l.name).
+		Text("icon", l.icon).Flag("gone", l.gone).End()
 }
 
 func loadLine(h pdk.Host) (l lineRecord, version int64, found bool, err error) {
@@ -75,7 +40,7 @@ func loadLine(h pdk.Host) (l lineRecord, version int64, found bool, err error) {
 		return lineRecord{}, version, false, err
 	}
 	l = lineRecord{id: r.String("id"), domain: r.String("domain"), name: r.String("name"), icon: r.String("icon"), gone: r.Bool("gone")}
-	return l, version, true, damaged(r)
+	return l, version, true, record.Check(r)
 }
 
 // chatRecord is the chat of a conversation, under both names.
@@ -88,8 +53,8 @@ type chatRecord struct {
 }
 
 func (c chatRecord) encode() string {
-	return newObject().text("chat", c.chat).text("conversation", c.conversation).
-		text("line", c.line).text("title", c.title).text("user", c.user).end()
+	return payload.New().Text("chat", c.chat).Text("conversation", c.conversation).
+		Text("line", c.line).Text("title", c.title).Text("user", c.user).End()
 }
 
 // loadChat reads a chat, under prefixChat or prefixConversation.
@@ -102,7 +67,7 @@ func loadChat(h pdk.Host, prefix, id string) (c chatRecord, found bool, err erro
 		chat: r.String("chat"), conversation: r.String("conversation"), line: r.String("line"), title: r.String("title"),
 		user: r.String("user"),
 	}
-	return c, true, damaged(r)
+	return c, true, record.Check(r)
 }
 
 // saveChat keeps a chat under both names, and has it read.
@@ -130,9 +95,9 @@ func (s *sentRecord) encode() string {
 		if i > 0 {
 			ids = append(ids, ',')
 		}
-		ids = appendQuoted(ids, id)
+		ids = payload.AppendQuoted(ids, id)
 	}
-	return newObject().raw("ids", "["+string(ids)+"]").flag("renewed", s.renewed).end()
+	return payload.New().Raw("ids", "["+string(ids)+"]").Flag("renewed", s.renewed).End()
 }
 
 func loadSent(h pdk.Host, message string) (*sentRecord, error) {
@@ -141,7 +106,7 @@ func loadSent(h pdk.Host, message string) (*sentRecord, error) {
 		return new(sentRecord), err
 	}
 	s := &sentRecord{ids: r.Strings("ids"), renewed: r.Bool("renewed")}
-	return s, damaged(r)
+	return s, record.Check(r)
 }
 
 // mineRecord is a message of the portal that is ours: a piece of a customer's message.
@@ -154,7 +119,7 @@ type mineRecord struct {
 
 func (m mineRecord) encode() string {
 	ids := sentRecord{ids: m.ids}
-	return newObject().text("name", m.name).text("chat", m.chat).raw("pieces", ids.encode()).text("kinds", m.kind).end()
+	return payload.New().Text("name", m.name).Text("chat", m.chat).Raw("pieces", ids.encode()).Text("kinds", m.kind).End()
 }
 
 func loadMine(h pdk.Host, id string) (m mineRecord, found bool, err error) {
@@ -163,7 +128,7 @@ func loadMine(h pdk.Host, id string) (m mineRecord, found bool, err error) {
 		return mineRecord{}, false, err
 	}
 	m = mineRecord{name: r.String("name"), chat: r.String("chat"), ids: r.Object("pieces").Strings("ids"), kind: r.String("kinds")}
-	return m, true, damaged(r)
+	return m, true, record.Check(r)
 }
 
 // seenRecord is what was reported of an operator's message.
@@ -173,7 +138,7 @@ type seenRecord struct {
 }
 
 func (s seenRecord) encode() string {
-	return newObject().number("updated", s.updated).flag("deleted", s.deleted).end()
+	return payload.New().Number("updated", s.updated).Flag("deleted", s.deleted).End()
 }
 
 func loadSeen(h pdk.Host, id string) (s seenRecord, version int64, found bool, err error) {
@@ -182,16 +147,5 @@ func loadSeen(h pdk.Host, id string) (s seenRecord, version int64, found bool, e
 		return seenRecord{}, version, false, err
 	}
 	s = seenRecord{updated: r.Int("updated"), deleted: r.Bool("deleted")}
-	return s, version, true, damaged(r)
-}
-
-// clipTo cuts a text to so many bytes, at a character's border.
-func clipTo(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	for limit > 0 && !utf8.RuneStart(text[limit]) {
-		limit--
-	}
-	return text[:limit]
+	return s, version, true, record.Check(r)
 }

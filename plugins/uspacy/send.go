@@ -83,7 +83,7 @@ func (p *portal) prepare(in *contract.SendMessageInput) (*sending, *contract.Fai
 func (s *sending) compose(set settings) (failure *contract.Failure) {
 	s.draft = compose(s.parts, set)
 	if s.strict {
-		if failure := s.draft.strict(s.parts); failure != nil {
+		if failure := s.draft.outcomes.Strict(s.parts); failure != nil {
 			return failure
 		}
 	}
@@ -139,9 +139,7 @@ func (s *sending) send() (*contract.Failure, error) {
 		return nil, err
 	}
 	if s.first() < 0 {
-		f := permanent("nothing_to_send", "No part of the message could be sent.")
-		f.Parts = s.draft.outcomes
-		return f, nil
+		return s.draft.outcomes.Rejected("nothing_to_send", "No part of the message could be sent."), nil
 	}
 	if err := s.claim(); err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package main
 import (
 	"strconv"
 	"strings"
+
+	"github.com/seed75a60ee1/patchbay/pdk/origin"
 )
 
 // settings holds settings as the host hands them over: one text each, checked against
@@ -61,7 +63,7 @@ func (s settings) eventPaths() []string { return s.list("event_paths") }
 // scheme and a host.
 func (s settings) portalHost() string {
 	host, ok := strings.CutPrefix(s["portal_url"], "https://")
-	if host = strings.TrimSuffix(host, "/"); !ok || !isHostName(host) {
+	if host = strings.TrimSuffix(host, "/"); !ok || !origin.IsName(host) {
 		return ""
 	}
 	return strings.ToLower(host)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
 )
 
 // asHostError finds the host's answer in an error.
@@ -63,7 +64,7 @@ func signIn(h pdk.Host, app settings, domain string) *contract.Failure {
 	result, err := h.HTTPSend(contract.HTTPRequest{
 		Method: "POST", URL: "https://" + domain + pathSignIn,
 		Headers: []contract.Header{{Name: "Accept", Value: "application/json"}, {Name: "Content-Type", Value: "application/json"}},
-		Body:    newObject().words("client_id", app.clientID()).text("client_secret", pdk.Secret("client_secret")).end(),
+		Body:    payload.New().Words("client_id", app.clientID()).Text("client_secret", pdk.Secret("client_secret")).End(),
 	})
 	if err != nil {
 		return noAnswerToRefresh(err, true)

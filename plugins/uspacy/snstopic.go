@@ -45,8 +45,8 @@ func (t topic) key() string { return digest(t.arn) }
 func (t topic) save(h pdk.Host) error {
 	put := contract.KVPut{
 		Key: prefixTopic + t.key(), CheckVersion: true, ExpectedVersion: t.version,
-		Value: newObject().text("arn", t.arn).text("state", t.state).number("at", t.at).
-			text("token", t.token).text("subscription", t.subscription).end(),
+		Value: payload.New().Text("arn", t.arn).Text("state", t.state).Number("at", t.at).
+			Text("token", t.token).Text("subscription", t.subscription).End(),
 	}
 	if t.state == topicPending {
 		put.TTLSeconds = pendingSeconds

@@ -5,18 +5,26 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/payload"
+	"github.com/seed75a60ee1/patchbay/pdk/plain"
+	"github.com/seed75a60ee1/patchbay/pdk/record"
 )
 
 // told is how a status is called in the portal, and how far it is: none goes back. A failure may
 // be followed by anything, for it may have been tried again, and follows only what was sent.
-var told = map[contract.MessageStatus]struct {
-	word string
-	rank int64
-}{
-	contract.MessageSent:      {"sent", 2},
-	contract.MessageFailed:    {"error", 1},
-	contract.MessageDelivered: {"delivered", 3},
-	contract.MessageRead:      {"read", 4},
+// Rank 0 is none that the portal is told of.
+func told(status contract.MessageStatus) (word string, rank int64) {
+	switch status {
+	case contract.MessageFailed:
+		return "error", rankError
+	case contract.MessageSent:
+		return "sent", rankSent
+	case contract.MessageDelivered:
+		return "delivered", 3
+	case contract.MessageRead:
+		return "read", 4
+	}
+	return "", 0
 }
 
 // The ranks that decide about an error.
@@ -36,7 +44,8 @@ func (connector) SendReceipt(h pdk.Host, in *contract.SendReceiptInput) (*contra
 	if failure != nil {
 		return p.failed(failure), nil
 	}
-	id, status := string(in.Status.PlatformID), told[in.Status.Status]
+	id := string(in.Status.PlatformID)
+	word, further := told(in.Status.Status)
 	_, _, seen, err := loadSeen(h, id)
 	if err != nil {
 		return nil, err
@@ -44,11 +53,11 @@ func (connector) SendReceipt(h pdk.Host, in *contract.SendReceiptInput) (*contra
 	if !seen {
 		return p.failed(permanent("message_unknown", "No operator's message of this connection has that name.")), nil
 	}
-	rank, err := counter(h, prefixStatus+id)
-	if err != nil || !onward(rank, status.rank) {
+	rank, err := record.Count(h, prefixStatus+id)
+	if err != nil || !onward(rank, further) {
 		return nil, err
 	}
-	return p.tell(in, id, status.word, status.rank)
+	return p.tell(in, id, word, further)
 }
 
 // onward tells whether a status of rank to may follow one of rank from; 0 is none.
@@ -61,13 +70,13 @@ func onward(from, to int64) bool {
 
 // tell makes the call.
 func (p *portal) tell(in *contract.SendReceiptInput, id, word string, rank int64) (*contract.CommandOutput, error) {
-	body := newObject().text("status", word)
+	body := payload.New().Text("status", word)
 	if f := in.Status.Failure; f != nil && f.Message != "" {
-		body.words("statusText", clipTo(f.Message, maxStatusText))
+		body.Words("statusText", plain.Clip(f.Message, maxStatusText))
 	} else {
-		body.raw("statusText", "null")
+		body.Raw("statusText", "null")
 	}
-	result, failure := p.call("PATCH", pathMessages+"/"+escaped(id)+"/status", body.end(), true)
+	result, failure := p.call("PATCH", pathMessages+"/"+escaped(id)+"/status", body.End(), true)
 	if failure == nil && !succeeded(result) {
 		failure = refused(result)
 	}

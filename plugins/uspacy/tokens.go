@@ -87,7 +87,7 @@ func keepTokens(h pdk.Host, result *contract.HTTPResult, ambiguous bool) *contra
 	switch {
 	case result.Status == 429 || result.Status == 503:
 		failure := failed(contract.FailureRetry, "portal_busy", "The portal asks to wait.")
-		if millis := min(retryAfterMillis(result.Headers), maxRefreshWaitMillis); millis > 0 {
+		if millis := min(pdk.RetryAfterMillis(result.Headers), maxRefreshWaitMillis); millis > 0 {
 			failure.Class, failure.RetryAfterMillis = contract.FailureRetryAfter, millis
 		}
 		return failure

@@ -34,10 +34,10 @@ func unknownWork() *contract.CommandOutput {
 
 // proveWork asks for the call that proves an install, or that one was undone.
 func proveWork() contract.CommandRequest {
-	return contract.CommandRequest{Lane: "line", Payload: newObject().text("do", doProve).end()}
+	return contract.CommandRequest{Lane: "line", Payload: payload.New().Text("do", doProve).End()}
 }
 
 // confirmWork asks for a topic to be confirmed.
 func confirmWork(topic string) contract.CommandRequest {
-	return contract.CommandRequest{Lane: "topic", Payload: newObject().text("do", doConfirm).text("topic", topic).end()}
+	return contract.CommandRequest{Lane: "topic", Payload: payload.New().Text("do", doConfirm).Text("topic", topic).End()}
 }

@@ -18,7 +18,8 @@ var Directions = []Direction{
 		Why:  "pdk is what a vendor imports, and depends on nothing of ours",
 	},
 	{
-		From: "plugins", Apart: true, Below: []string{"pdk"},
+		// Below plugins/internal is what our emulators share; see the room of that name.
+		From: "plugins", Apart: true, Below: []string{"pdk", "plugins/internal"},
 		Why: "a plugin sees what any vendor sees: pdk, and its own folder",
 	},
 	{
@@ -43,8 +44,8 @@ type Room struct {
 }
 
 // Rooms lists the implementations that the deciding rooms (broker, jobs, registry,
-// credentials, tenant) must not know, and what the server must not. Their tests may
-// furnish them with the real thing.
+// credentials, tenant) must not know, what the server must not, and what connectors must
+// not. Their tests may furnish them with the real thing.
 var Rooms = []Room{
 	{
 		Room: "host/store", KnownTo: []string{"host/server", "host/cmd", "tests"},
@@ -61,6 +62,13 @@ var Rooms = []Room{
 	{
 		Room: "host/reference", KnownTo: []string{"host/cmd", "tests"},
 		Why: "it runs code without a sandbox, for the person who typed the command and nobody else",
+	},
+	{
+		Room: "plugins/internal",
+		KnownTo: []string{
+			"plugins/elma365/emulator", "plugins/intandem/emulator", "plugins/uchat/emulator", "plugins/uspacy/emulator",
+		},
+		Why: "our emulators share it, and a connector sees what any vendor sees; what vendors would want goes into pdk",
 	},
 }
 

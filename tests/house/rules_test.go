@@ -27,6 +27,12 @@ func TestCheck(t *testing.T) {
 		{"a plugin imports the host", "plugins/uspacy", Module + "/host/pack", false, "what any vendor sees"},
 		{"a plugin imports the sandbox in a test", "plugins/uspacy/emulator", Module + "/sandbox", true, "what any vendor sees"},
 
+		{"an emulator imports what emulators share", "plugins/uspacy/emulator", Module + "/plugins/internal/emulate", false, ""},
+		{"what emulators share imports pdk", "plugins/internal/emulate", Module + "/pdk", false, ""},
+		{"what emulators share imports a plugin", "plugins/internal/emulate", Module + "/plugins/uspacy", false, "what any vendor sees"},
+		{"a connector imports what emulators share", "plugins/uspacy", Module + "/plugins/internal/emulate", false, "a connector sees"},
+		{"a connector's test imports what emulators share", "plugins/uspacy", Module + "/plugins/internal/emulate", true, ""},
+
 		{"the sandbox imports the contract", "sandbox", Module + "/pdk/contract", false, ""},
 		{"the sandbox imports the manifest", "sandbox/inspect", Module + "/pdk/contract/manifest", false, ""},
 		{"the sandbox imports pdk", "sandbox/inspect", Module + "/pdk", false, "knows the contract at most"},
@@ -118,6 +124,36 @@ func TestCheckTree(t *testing.T) {
 		}
 		expect(t, CheckTree(files), "a newcomer looks for it")
 	})
+}
+
+func TestCheckTreeReadsDocuments(t *testing.T) {
+	const table = "| Operation | End to end | Why |\n|---|---|---|\n"
+	for _, tt := range []struct{ name, text, blamed string }{
+		{"a test that is there", "held by TestLanes, FuzzLanes", ""},
+		{"a test that is gone", "held by TestLaners", "finds nothing"},
+		{"the beginning of a name", "held by TestLa… and Fuzz", ""},
+		{"the beginning of no name", "held by TestLo…", "finds nothing"},
+		{"a test that the document shows", "func TestMine(t *testing.T) {}, then run TestMine", ""},
+		{"an act that is there", table + `| open | "a day in a lane" | "a whim" |`, ""},
+		{"an act that is gone", table + `| open | "a day in a lane", "a night" | |`, "finds nothing"},
+		{"an act of a test elsewhere", table + `| open | "a unit" | |`, "finds nothing"},
+		{"a quotation in another table", table + "| open | | |\n\n| Operation | Meaning |\n|---|---|\n| open | \"a night\" |", ""},
+		{"a link to a file", "[it](../tests/e2e/lane_test.go#top)", ""},
+		{"a link to a folder", "[it](../tests/e2e)", ""},
+		{"a link within the document", "[it](#lanes)", ""},
+		{"a link elsewhere", "[it](https://example.com/x)", ""},
+		{"a link to nothing", "[it](e2e/lane_test.go)", "leads nowhere"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			files := []File{{Path: "host/README.md", Content: []byte(tt.text)},
+				{Path: "host/lane_test.go", Content: []byte("func TestLanes(t *testing.T) {}\nfunc FuzzLanes(f *testing.F) {} // \"a unit\"\n")},
+				{Path: "tests/e2e/lane_test.go", Content: []byte("func TestLanes2(t *testing.T) { t.Run(\"a day in a lane\", lane) }\n")}}
+			for _, top := range TopLevel {
+				files = append(files, File{Path: top})
+			}
+			expect(t, CheckTree(files), tt.blamed)
+		})
+	}
 }
 
 // expect wants exactly one violation for the reason blamed, or none if it is empty.

@@ -20,7 +20,7 @@ func CheckTree(files []File) []Violation {
 	for _, f := range files {
 		found = append(found, checkFile(f)...)
 	}
-	return found
+	return append(found, checkDocuments(files)...)
 }
 
 func checkTop(files []File) []Violation {

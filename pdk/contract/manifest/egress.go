@@ -38,6 +38,9 @@ func (m *Manifest) checkEgress(f *findings, field string, r EgressRule) {
 	if r.Cached && !slices.Equal(r.Methods, []string{"GET"}) {
 		f.add(field+".methods", strings.Join(r.Methods, ", "), "http_cached_get only gets", "write [GET], or leave cached out")
 	}
+	if len(r.Redact) > 0 {
+		checkList(f, field+".redact", r.Redact, redactProblem)
+	}
 	for i, rate := range r.Rates {
 		rate.check(f, fmt.Sprintf("%s.rates[%d]", field, i))
 	}

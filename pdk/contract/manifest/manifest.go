@@ -84,6 +84,10 @@ type EgressRule struct {
 	Cached bool `json:"cached,omitempty"`
 	// Rates bounds how often requests go out by this rule.
 	Rates []Rate `json:"rates,omitempty"`
+	// Redact names members of JSON answers whose values nobody shall see, such as a token of
+	// somebody else's: the host replaces each by "[redacted]" before the plugin, the journal and
+	// the recording get the answer.
+	Redact []string `json:"redact,omitempty"`
 }
 
 // Rate is a bound that a platform sets on requests.

@@ -67,7 +67,7 @@ func (p *Platform) callback(w http.ResponseWriter, r *http.Request) {
 		Channel: r.PathValue("channel"),
 	}}
 	status, body := in.play(r)
-	if in.step.HangUp || !p.pause(r.Context(), in.step.Hold) {
+	if in.step.HangUp || !p.server.Pause(r.Context(), in.step.Hold) {
 		in.record(0, nil, "hung up")
 		panic(http.ErrAbortHandler)
 	}
@@ -89,13 +89,13 @@ func errText(err error) string {
 func (in *call) record(status int, body []byte, err string) {
 	in.ex.Status, in.ex.Response, in.ex.Err = status, body, err
 	in.ex.Took = in.p.now().Sub(in.ex.Began)
-	in.p.rec.add(in.ex)
+	in.p.rec.Add(in.ex)
 }
 
 // play reads a callback, does what it asks for and returns the answer.
 func (in *call) play(r *http.Request) (int, []byte) {
 	status := in.read(r)
-	in.step = in.p.script.next(in.body.Type)
+	in.step = in.p.next(in.body.Type)
 	if status == http.StatusOK {
 		status = in.enter(r.PathValue("code"))
 	}
@@ -128,7 +128,7 @@ func (in *call) read(r *http.Request) int {
 	in.ex.Type = in.body.Type
 	if t, p, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" ||
 		(p["charset"] != "" && p["charset"] != "utf-8") {
-		in.p.rec.violation("%s came with Content-Type %q", in.body.Type, r.Header.Get("Content-Type"))
+		in.p.rec.Violation("%s came with Content-Type %q", in.body.Type, r.Header.Get("Content-Type"))
 	}
 	return http.StatusOK
 }
@@ -136,7 +136,7 @@ func (in *call) read(r *http.Request) int {
 // wrong records a violation that the platform answers with 500, the protocol's status
 // for everything unexpected.
 func (in *call) wrong(format string, args ...any) int {
-	in.p.rec.violation(format, args...)
+	in.p.rec.Violation(format, args...)
 	return http.StatusInternalServerError
 }
 

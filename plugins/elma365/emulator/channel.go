@@ -5,9 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 // ChannelState is where a channel stands on the platform's side.
@@ -108,12 +109,12 @@ func (c *Channel) setState(s ChannelState) {
 	c.p.mu.Lock()
 	c.state = s
 	c.p.mu.Unlock()
-	c.p.rec.wake()
+	c.p.rec.Wake()
 }
 
 // WaitState waits until the channel stands at s.
 func (c *Channel) WaitState(ctx context.Context, s ChannelState) error {
-	if err := c.p.rec.until(ctx, func() bool { return c.State() == s }); err != nil {
+	if err := c.p.rec.Until(ctx, func() bool { return c.State() == s }); err != nil {
 		return fmt.Errorf("emulator: the channel is %s, not %s: %w", c.State(), s, err)
 	}
 	return nil
@@ -232,12 +233,11 @@ func (c *Channel) Send(ctx context.Context, e Envelope) (Answer, error) {
 
 // SendRaw posts a webhook with any body at all; kind is what the record calls it.
 func (c *Channel) SendRaw(ctx context.Context, kind string, body []byte) (Answer, error) {
-	if c.p.ctx.Err() != nil {
-		return Answer{}, errClosed
+	ctx, cancel, err := c.p.server.Bind(ctx)
+	if err != nil {
+		return Answer{}, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(c.p.ctx, cancel)()
 	ex := Exchange{
 		Way: ToMessenger, Type: kind, Channel: c.id, MessageID: messageID(body),
 		URL: c.webhook, Body: body, Began: c.p.now(),
@@ -245,7 +245,7 @@ func (c *Channel) SendRaw(ctx context.Context, kind string, body []byte) (Answer
 	answer, err := c.post(ctx, &ex)
 	answer.Took = c.p.now().Sub(ex.Began)
 	ex.Status, ex.Response, ex.Took, ex.Err = answer.Status, answer.Body, answer.Took, errText(err)
-	c.p.rec.add(ex)
+	c.p.rec.Add(ex)
 	if err != nil {
 		return answer, fmt.Errorf("emulator: %s to the messenger: %w", kind, err)
 	}
@@ -260,13 +260,8 @@ func (c *Channel) post(ctx context.Context, ex *Exchange) (Answer, error) {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	ex.Header = req.Header.Clone()
-	resp, err := c.p.client.Do(req)
-	if err != nil {
-		return Answer{}, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 4<<20))
-	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: body}, err
+	answer, err := emulate.Do(c.p.client, req)
+	return Answer{Status: answer.Status, Header: answer.Header, Body: answer.Body}, err
 }
 
 // messageID reads the message's id out of a webhook, for the record.

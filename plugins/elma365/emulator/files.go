@@ -3,10 +3,10 @@ package emulator
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
-	"time"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 // File is an attachment of an operator's message.
@@ -52,7 +52,7 @@ func (p *Platform) serveFile(w http.ResponseWriter, r *http.Request) {
 	} else {
 		w.WriteHeader(status)
 	}
-	p.rec.add(Exchange{
+	p.rec.Add(Exchange{
 		Way: FileIn, URL: r.URL.String(), Header: r.Header.Clone(), Status: status,
 		Began: began, Took: p.now().Sub(began),
 	})
@@ -87,36 +87,13 @@ type ReceivedFile struct {
 // download fetches one of the messenger's files, up to the platform's limit.
 func (p *Platform) download(ctx context.Context, f *ReceivedFile) {
 	began := p.now()
-	status, content, err := p.get(ctx, f.URL)
+	status, content, err := emulate.Get(ctx, p.client, f.URL, p.opts.MaxFileBytes)
 	if err != nil {
 		f.Err = err.Error()
 	} else {
 		f.Content = content
 	}
-	p.rec.add(Exchange{
+	p.rec.Add(Exchange{
 		Way: FileOut, URL: f.URL, Status: status, Err: f.Err, Began: began, Took: p.now().Sub(began),
 	})
-}
-
-// get makes one GET request and reads at most Options.MaxFileBytes.
-func (p *Platform) get(ctx context.Context, url string) (int, []byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return 0, nil, err
-	}
-	resp, err := p.client.Do(req)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return resp.StatusCode, nil, fmt.Errorf("answered %s", resp.Status)
-	}
-	content, err := io.ReadAll(io.LimitReader(resp.Body, p.opts.MaxFileBytes+1))
-	if int64(len(content)) > p.opts.MaxFileBytes {
-		err = fmt.Errorf("larger than %d bytes", p.opts.MaxFileBytes)
-	}
-	return resp.StatusCode, content, err
 }

@@ -3,8 +3,6 @@ package emulator
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -14,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,11 +40,7 @@ func play(t *testing.T, opts Options) (*Platform, *messenger, *Channel) {
 	}
 	m := &messenger{t: t, status: map[string]int{}, bodies: map[string][][]byte{}}
 	m.server = httptest.NewServer(m)
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(p.CAPEM()) {
-		t.Fatal("CAPEM is not a certificate")
-	}
-	m.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	m.client = emulate.Trusting(p.CAPEM(), "")
 	t.Cleanup(func() {
 		m.client.CloseIdleConnections()
 		if err := p.Close(); err != nil {

@@ -24,7 +24,7 @@ func (in *call) message(ctx context.Context) (int, []byte) {
 	if in.step.OutcomeFirst {
 		in.process(ctx)
 	} else {
-		in.p.later(func() { in.process(in.p.ctx) })
+		in.p.server.Later(func() { in.process(in.p.server.Context()) })
 	}
 	return http.StatusOK, []byte("{}")
 }
@@ -32,23 +32,23 @@ func (in *call) message(ctx context.Context) (int, []byte) {
 // readMessage parses the data and records what it lacks.
 func (in *call) readMessage() bool {
 	if err := json.Unmarshal(in.body.Data, &in.data); err != nil {
-		in.p.rec.violation("the data of a message: %v", err)
+		in.p.rec.Violation("the data of a message: %v", err)
 		return false
 	}
 	var keys map[string]json.RawMessage
 	_ = json.Unmarshal(in.body.Data, &keys) // it parsed just now
 	for _, key := range messageKeys {
 		if _, ok := keys[key]; !ok {
-			in.p.rec.violation("message %q lacks %s", in.data.ID, key)
+			in.p.rec.Violation("message %q lacks %s", in.data.ID, key)
 		}
 		delete(keys, key)
 	}
 	for key := range keys {
-		in.p.rec.violation("message %q has the unknown key %s", in.data.ID, key)
+		in.p.rec.Violation("message %q has the unknown key %s", in.data.ID, key)
 	}
 	in.checkFiles()
 	if in.data.ID == "" || in.data.Chat == "" || in.data.User == "" {
-		in.p.rec.violation("a message has an empty id")
+		in.p.rec.Violation("a message has an empty id")
 		return false
 	}
 	return true
@@ -58,13 +58,13 @@ func (in *call) readMessage() bool {
 func (in *call) checkFiles() {
 	for _, f := range in.data.Files {
 		if name, _ := f["name"].(string); name == "" {
-			in.p.rec.violation("message %q has a file without a name", in.data.ID)
+			in.p.rec.Violation("message %q has a file without a name", in.data.ID)
 		}
 		if link(f) == "" {
-			in.p.rec.violation("message %q has a file without a URL", in.data.ID)
+			in.p.rec.Violation("message %q has a file without a URL", in.data.ID)
 		}
 		if len(f) != 2 {
-			in.p.rec.violation("message %q has a file with %d keys, not name and URL", in.data.ID, len(f))
+			in.p.rec.Violation("message %q has a file with %d keys, not name and URL", in.data.ID, len(f))
 		}
 	}
 }
@@ -78,7 +78,7 @@ func (in *call) process(ctx context.Context) {
 	}
 	success := in.outcome(files)
 	in.c.processed(in.data.ID, files)
-	if in.step.Outcome == OutcomeNone || !in.p.pause(ctx, in.step.OutcomeHold) {
+	if in.step.Outcome == OutcomeNone || !in.p.server.Pause(ctx, in.step.OutcomeHold) {
 		return
 	}
 	for range 1 + in.step.OutcomeRepeats {
@@ -106,5 +106,5 @@ func (c *Channel) processed(id string, files []ReceivedFile) {
 		m.Files, m.Processed = files, true
 	}
 	c.p.mu.Unlock()
-	c.p.rec.wake()
+	c.p.rec.Wake()
 }

@@ -2,18 +2,13 @@ package emulator
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"encoding/hex"
-	"errors"
-	"fmt"
 	"io"
-	"log"
-	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 // Options says how the platform behaves beside what a [Step] says. The zero value plays
@@ -60,21 +55,18 @@ type User struct {
 
 // Platform is one company on ELMA365. Close it.
 type Platform struct {
+	*record
+	*script
+
 	opts   Options
 	client *http.Client
 	now    func() time.Time
 	url    string
-	ca     *authority
-	server *http.Server
-	script script
-	rec    *recorder
-
-	ctx    context.Context // ends at Close
-	cancel context.CancelFunc
-	work   sync.WaitGroup // the server, and what happens after an answer
+	server *emulate.Server
+	player *emulate.Player[Step]
+	rec    *emulate.Recorder[Exchange]
 
 	mu       sync.Mutex // guards what follows and all of Channel's and session's state
-	closed   bool
 	channels map[string]*Channel
 	files    map[string]*servedFile
 }
@@ -82,27 +74,17 @@ type Platform struct {
 // Start makes a platform that listens on 127.0.0.1.
 func Start(opts Options) (*Platform, error) {
 	fill(&opts)
-	ca, err := newAuthority(opts.Now(), opts.Hosts)
+	server, err := emulate.Listen(emulate.Options{Platform: "ELMA365", Names: opts.Hosts, Now: opts.Now(), Client: opts.Client})
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("emulator: listen: %w", err)
-	}
+	rec, player := newRecorder(opts.KeepExchanges), newPlayer()
 	p := &Platform{
-		opts: opts, client: opts.Client, now: opts.Now, ca: ca,
-		url: "https://" + listener.Addr().String(), rec: newRecorder(opts.KeepExchanges),
+		record: &rec.Record, script: &player.Script, rec: rec, player: player,
+		opts: opts, client: opts.Client, now: opts.Now, server: server, url: "https://" + server.Addr(),
 		channels: map[string]*Channel{}, files: map[string]*servedFile{},
 	}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.server = &http.Server{
-		Handler:           p.routes(),
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{ca.server}, MinVersion: tls.VersionTLS12},
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0), // a refused handshake is the messenger's to report
-	}
-	p.work.Go(func() { _ = p.server.ServeTLS(listener, "", "") }) // ends with ErrServerClosed
+	server.Serve(p.routes())
 	return p, nil
 }
 
@@ -115,11 +97,7 @@ func fill(o *Options) {
 		o.Rand = rand.Reader
 	}
 	if o.Client == nil {
-		o.Client = &http.Client{
-			Transport:     http.DefaultTransport.(*http.Transport).Clone(),
-			Timeout:       30 * time.Second,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
+		o.Client = emulate.Client(30 * time.Second)
 	}
 	o.MessengerCode = cmp.Or(o.MessengerCode, "other")
 	o.FileKey = cmp.Or(o.FileKey, "URL")
@@ -139,68 +117,15 @@ func (p *Platform) routes() http.Handler {
 func (p *Platform) URL() string { return p.url }
 
 // CAPEM is the certificate of the authority that signed the platform's, in PEM.
-func (p *Platform) CAPEM() []byte { return p.ca.pem }
+func (p *Platform) CAPEM() []byte { return p.server.CAPEM() }
 
-// closeTimeout bounds how long Close waits for callbacks under way.
-const closeTimeout = 5 * time.Second
-
-// Close stops the server, gives up what is under way and waits for it. It is safe to
-// call twice.
-func (p *Platform) Close() error {
-	p.mu.Lock()
-	again := p.closed
-	p.closed = true
-	p.mu.Unlock()
-	if again {
-		return nil
-	}
-	p.cancel()
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	err := p.server.Shutdown(ctx) // handlers end by p.ctx
-	p.work.Wait()
-	p.client.CloseIdleConnections()
-	if err != nil {
-		return fmt.Errorf("emulator: close: %w", err)
-	}
-	return nil
-}
-
-// errClosed is what a closed platform answers.
-var errClosed = errors.New("emulator: the platform is closed")
-
-// later runs what happens after an answer. It does nothing once the platform is closed.
-func (p *Platform) later(f func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.closed {
-		p.work.Go(f) // under mu, so that Close does not start to wait in between
-	}
-}
-
-// pause waits until gate is closed; nil does not wait. It returns false if the platform
-// or ctx ended first.
-func (p *Platform) pause(ctx context.Context, gate <-chan struct{}) bool {
-	if gate == nil {
-		return true
-	}
-	select {
-	case <-gate:
-		return true
-	case <-ctx.Done():
-	case <-p.ctx.Done():
-	}
-	return false
-}
+// Close stops the server, gives up what is under way and waits for it. It is safe to call
+// twice.
+func (p *Platform) Close() error { return p.server.Close() }
 
 // newID makes a random id in the form of a UUID.
 func (p *Platform) newID() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var b [16]byte
-	if _, err := io.ReadFull(p.opts.Rand, b[:]); err != nil {
-		panic(fmt.Sprintf("emulator: Options.Rand: %v", err)) // a test's own reader ran dry
-	}
-	s := hex.EncodeToString(b[:])
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+	return emulate.UUID(p.opts.Rand)
 }

@@ -2,8 +2,8 @@ package emulator
 
 import (
 	"net/http"
-	"slices"
-	"sync"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 // Outcome says what the platform reports about a message that it took.
@@ -54,50 +54,16 @@ type Step struct {
 	OutcomeRepeats int
 }
 
-// script hands out steps.
-type script struct {
-	mu    sync.Mutex
-	steps []Step
-	rest  Step
-}
+// script is the half of the script that tests use.
+type script = emulate.Script[Step]
 
-// Script adds steps. Each callback takes the first one that is for its type; when there
-// is none, it is treated as [Platform.Otherwise] says.
-func (p *Platform) Script(steps ...Step) {
-	p.script.mu.Lock()
-	defer p.script.mu.Unlock()
-	p.script.steps = append(p.script.steps, steps...)
-}
-
-// Otherwise sets how callbacks are treated that no step is for. Its Type and Times are
-// ignored. It starts as the zero [Step].
-func (p *Platform) Otherwise(step Step) {
-	p.script.mu.Lock()
-	defer p.script.mu.Unlock()
-	p.script.rest = step
-}
-
-// Unplayed returns how many steps no callback has taken yet.
-func (p *Platform) Unplayed() int {
-	p.script.mu.Lock()
-	defer p.script.mu.Unlock()
-	return len(p.script.steps)
+func newPlayer() *emulate.Player[Step] {
+	return emulate.NewPlayer(func(step *Step) *int { return &step.Times })
 }
 
 // next takes the step for a callback.
-func (s *script) next(kind string) Step {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, step := range s.steps {
-		if step.Type != "" && step.Type != kind {
-			continue
-		}
-		if step.Times > 1 {
-			s.steps[i].Times--
-		} else {
-			s.steps = slices.Delete(s.steps, i, i+1)
-		}
-		return step
-	}
-	return s.rest
+func (p *Platform) next(kind string) Step {
+	return p.player.Next(func(step Step) bool {
+		return step.Type == "" || step.Type == kind
+	})
 }

@@ -112,7 +112,7 @@ func (c *Channel) Message(id string) (Message, bool) {
 // WaitMessage returns the first processed message that match accepts, past or to come.
 func (c *Channel) WaitMessage(ctx context.Context, match func(Message) bool) (Message, error) {
 	var found Message
-	err := c.p.rec.until(ctx, func() bool {
+	err := c.p.rec.Until(ctx, func() bool {
 		for _, s := range c.Sessions() {
 			for _, m := range s.Messages {
 				if m.Processed && match(m) {
@@ -124,7 +124,7 @@ func (c *Channel) WaitMessage(ctx context.Context, match func(Message) bool) (Me
 		return false
 	})
 	if err != nil {
-		return Message{}, fmt.Errorf("emulator: no such message came (exchanges %s): %w", c.p.summary(), err)
+		return Message{}, fmt.Errorf("emulator: no such message came (exchanges %s): %w", c.p.Summary(), err)
 	}
 	return found, nil
 }
@@ -137,7 +137,7 @@ func (c *Channel) take(d messageData) bool {
 	if m := c.messages[d.ID]; m != nil {
 		m.Posts++
 		if m.Text != d.Text || m.Chat != d.Chat || len(m.Files) != len(d.Files) {
-			c.p.rec.violation("message %q was repeated with other content", d.ID)
+			c.p.rec.Violation("message %q was repeated with other content", d.ID)
 		}
 		return false
 	}

@@ -53,7 +53,7 @@ func oauthError(status int, code, description string) reply {
 // serviceToken is POST /oauth/service/token.
 func (c *call) serviceToken() reply {
 	if c.r.Header.Get("Authorization") != "" {
-		c.p.rec.violation("the exchange of the service token came with an Authorization header")
+		c.p.rec.Violation("the exchange of the service token came with an Authorization header")
 	}
 	app := c.p.apps[c.text("service_id")]
 	if app == nil || app.Secret != c.text("service_secret") {
@@ -74,12 +74,16 @@ func (c *call) consent() reply {
 	case app == nil || q.Get("response_type") != "code":
 		return oauthError(400, "invalid_request", "no such client")
 	case q.Get("redirect_uri") != app.base:
-		c.p.rec.violation("the redirect_uri %q is not the registered one, %q", q.Get("redirect_uri"), app.base)
+		c.p.rec.Violation("the redirect_uri %q is not the registered one, %q", q.Get("redirect_uri"), app.base)
 		return oauthError(400, "invalid_request", "redirect_uri mismatch")
 	case q.Get("code_challenge") != "" && q.Get("code_challenge_method") != "S256":
 		return oauthError(400, "invalid_request", "code_challenge_method must be S256")
 	case c.p.signedIn == nil:
 		return oauthError(403, "access_denied", "nobody is signed in")
+	}
+	if c.step.Outcome != "" { // the person says no
+		back := url.Values{"error": {c.step.Outcome}, "state": {q.Get("state")}}.Encode()
+		return reply{status: http.StatusFound, header: http.Header{"Location": {app.base + "?" + back}}}
 	}
 	value := c.p.random(16)
 	c.p.codes[value] = &code{

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 // call is one call of an app under way.
@@ -55,6 +57,7 @@ func (p *Platform) routes() http.Handler {
 	api("GET /platform/v1/clients", OpSearchClients, true, (*call).searchClients)
 	api("POST /platform/v1/clients", OpCreateClient, true, (*call).createClient)
 	api("GET /platform/v1/clients/{uid}", OpGetClient, true, (*call).getClient)
+	mux.HandleFunc("GET /files/", p.serveFile)
 	api("/", opUnknown, false, func(*call) reply { return refuse(404, "invalid", "not found") })
 	return mux
 }
@@ -79,14 +82,14 @@ func refuse(status int, code, message string) reply {
 // serve answers one call.
 func (p *Platform) serve(w http.ResponseWriter, r *http.Request, op string, needsToken bool, obey func(*call) reply) {
 	c := &call{p: p, r: r, op: op, ex: Exchange{Op: op, Method: r.Method, URL: r.URL.String(), Header: r.Header.Clone(), At: p.now()}}
-	c.step = p.script.next(op)
+	c.step = p.next(op)
 	answer := c.play(needsToken, obey)
 	if c.step.CallbackFirst {
 		p.call(c.after)
 	} else if len(c.after) > 0 {
 		p.owe()
 	}
-	if c.step.HangUp || !p.pause(r.Context(), c.step.Hold) {
+	if c.step.HangUp || !p.server.Pause(r.Context(), c.step.Hold) {
 		c.record(0, nil, "hung up")
 		c.followUp()
 		panic(http.ErrAbortHandler)
@@ -116,7 +119,7 @@ func (c *call) followUp() {
 
 func (c *call) record(status int, body []byte, err string) {
 	c.ex.Status, c.ex.Response, c.ex.Err = status, body, err
-	c.p.rec.add(c.ex)
+	c.p.rec.Add(c.ex)
 }
 
 // play reads a call, does what it asks for and returns the answer.
@@ -130,7 +133,7 @@ func (c *call) play(needsToken bool, obey func(*call) reply) reply {
 		c.p.mu.Lock()
 		answer = obey(c)
 		c.p.mu.Unlock()
-		c.p.rec.wake()
+		c.p.rec.Wake()
 	}
 	if c.step.Status != 0 {
 		answer = refuse(c.step.Status, "unexpected", http.StatusText(c.step.Status))
@@ -152,7 +155,7 @@ func (c *call) read() *reply {
 		host = c.r.Host
 	}
 	if net.ParseIP(host) == nil && host != "localhost" && !slices.Contains(c.p.opts.Hosts, host) && (host == BrandHost) != (c.op == OpConsent) {
-		c.p.rec.violation("%s came to the host %s", c.op, host)
+		c.p.rec.Violation("%s came to the host %s", c.op, host)
 		wrong := refuse(404, "invalid", "not found")
 		return &wrong
 	}
@@ -165,10 +168,10 @@ func (c *call) read() *reply {
 		return nil
 	}
 	if kind := c.r.Header.Get("Content-Type"); !strings.HasPrefix(kind, "application/json") {
-		c.p.rec.violation("%s came with Content-Type %q", c.op, kind)
+		c.p.rec.Violation("%s came with Content-Type %q", c.op, kind)
 	}
 	if json.Unmarshal(c.ex.Body, &c.body) != nil {
-		c.p.rec.violation("the body of %s is no JSON object", c.op)
+		c.p.rec.Violation("the body of %s is no JSON object", c.op)
 		wrong := refuse(400, "invalid", "the body is no JSON object")
 		return &wrong
 	}
@@ -186,7 +189,7 @@ func (c *call) enter(needsToken bool) *reply {
 	c.who = c.p.tokens[bearer]
 	if c.who == nil || !c.p.now().Before(c.who.expires) {
 		if c.who != nil {
-			c.p.rec.violation("%s came with a token that has expired", c.op)
+			c.p.rec.Violation("%s came with a token that has expired", c.op)
 		}
 		wrong := refuse(401, "unauthorized", "401 Unauthorized")
 		return &wrong
@@ -219,7 +222,7 @@ func (c *call) text(name string) string {
 	value, there := c.body[name]
 	text, ok := value.(string)
 	if there && !ok {
-		c.p.rec.violation("%s of %s is no text", name, c.op)
+		c.p.rec.Violation("%s of %s is no text", name, c.op)
 	}
 	return text
 }
@@ -244,7 +247,7 @@ type callback struct {
 // call sends callbacks, one after the other.
 func (p *Platform) call(list []callback) {
 	for _, cb := range list {
-		_, _ = p.send(p.ctx, cb) // it is recorded; that the platform tries again is not documented
+		_, _ = p.send(p.server.Context(), cb) // it is recorded; that the platform tries again is not documented
 	}
 }
 
@@ -268,19 +271,18 @@ func (p *Platform) send(ctx context.Context, cb callback) (Answer, error) {
 
 // SendRaw sends any callback at all; op is what the record calls it.
 func (p *Platform) SendRaw(ctx context.Context, op, method, url, contentType string, body []byte) (Answer, error) {
-	if p.ctx.Err() != nil {
-		return Answer{}, errClosed
+	ctx, cancel, err := p.server.Bind(ctx)
+	if err != nil {
+		return Answer{}, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(p.ctx, cancel)()
 	ex := Exchange{Op: op, Method: method, URL: url, Body: body, At: p.now()}
 	answer, err := p.post(ctx, &ex, contentType)
 	ex.Status, ex.Response = answer.Status, answer.Body
 	if err != nil {
 		ex.Err = err.Error()
 	}
-	p.rec.add(ex)
+	p.rec.Add(ex)
 	return answer, err
 }
 
@@ -294,11 +296,6 @@ func (p *Platform) post(ctx context.Context, ex *Exchange, contentType string) (
 		req.Header.Set("Content-Type", contentType)
 	}
 	ex.Header = req.Header.Clone()
-	resp, err := p.client.Do(req)
-	if err != nil {
-		return Answer{}, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBodyBytes))
-	return Answer{Status: resp.StatusCode, Body: body}, err
+	answer, err := emulate.Do(p.client, req)
+	return Answer{Status: answer.Status, Body: answer.Body}, err
 }

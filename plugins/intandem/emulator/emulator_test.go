@@ -3,11 +3,8 @@ package emulator
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -18,6 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -46,17 +45,7 @@ func play(t *testing.T, opts Options) *app {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(x)
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(x.p.CAPEM()) {
-		t.Fatal("CAPEM is not a certificate")
-	}
-	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, x.p.Addr())
-	}
-	x.client = &http.Client{
-		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DialContext: dial},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	x.client = emulate.Trusting(x.p.CAPEM(), x.p.Addr(), x.p.Names()...)
 	t.Cleanup(func() {
 		x.client.CloseIdleConnections()
 		if err := x.p.Close(); err != nil {

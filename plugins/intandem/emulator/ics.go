@@ -267,18 +267,18 @@ func (c *call) createMessage() reply {
 // checkMessage notes what of a message is against the protocol.
 func (c *call) checkMessage(m *Message) {
 	if len(m.UID) > 255 {
-		c.p.rec.violation("message_uid has %d bytes", len(m.UID))
+		c.p.rec.Violation("message_uid has %d bytes", len(m.UID))
 	}
 	if m.Direction != "client_to_business" && m.Direction != "business_to_client" && m.Direction != "" {
-		c.p.rec.violation("direction is %q", m.Direction)
+		c.p.rec.Violation("direction is %q", m.Direction)
 	}
 	if _, err := time.Parse("2006-01-02 15:04:05", m.CreatedAt); err != nil && m.CreatedAt != "" {
-		c.p.rec.violation("created_at is %q", m.CreatedAt)
+		c.p.rec.Violation("created_at is %q", m.CreatedAt)
 	}
 	data, _ := m.ContactData.(map[string]any)
 	for name, value := range data {
 		if _, ok := value.(string); !ok {
-			c.p.rec.violation("contact_data.%s is no text", name)
+			c.p.rec.Violation("contact_data.%s is no text", name)
 		}
 	}
 }
@@ -323,7 +323,7 @@ func (c *call) typing() reply {
 		return *wrong
 	}
 	if _, ok := c.body["typing"].(bool); !ok {
-		c.p.rec.violation("typing is neither true nor false")
+		c.p.rec.Violation("typing is neither true nor false")
 	}
 	return good(200, map[string]any{})
 }

@@ -4,17 +4,13 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"encoding/hex"
-	"errors"
-	"fmt"
 	"io"
-	"log"
-	"net"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 // The names of the platform's hosts.
@@ -53,21 +49,17 @@ type Options struct {
 
 // Platform is inTandem. Close it.
 type Platform struct {
+	*record
+	*script
+
 	opts   Options
 	client *http.Client
 	now    func() time.Time
-	addr   string
-	ca     *authority
-	server *http.Server
-	script script
-	rec    *recorder
+	server *emulate.Server
+	player *emulate.Player[Step]
+	rec    *emulate.Recorder[Exchange]
 
-	ctx    context.Context // ends at Close
-	cancel context.CancelFunc
-	work   sync.WaitGroup // the server, and callbacks
-
-	mu         sync.Mutex // guards what follows, and the state of apps and businesses
-	closed     bool
+	mu         sync.Mutex           // guards what follows, and the state of apps and businesses
 	owed       int                  // rounds of callbacks that are due or under way
 	apps       map[string]*App      // by client id
 	businesses map[string]*Business // by uid
@@ -78,33 +70,28 @@ type Platform struct {
 	channels   map[string]*Channel
 	sessions   map[string]*Session
 	calls      map[string][]time.Time // within the last second, by token
+	files      map[string]file        // by path
 }
 
 // Start makes a platform that listens on 127.0.0.1.
 func Start(opts Options) (*Platform, error) {
 	fill(&opts)
-	// Certificates go by the machine's clock, as whoever verifies them does.
-	ca, err := newAuthority(time.Now(), append([]string{APIHost, BrandHost}, opts.Hosts...))
+	server, err := emulate.Listen(emulate.Options{
+		Platform: "inTandem", Names: append([]string{APIHost, BrandHost}, opts.Hosts...), Client: opts.Client,
+		Now: time.Now(), // certificates go by the machine's clock, as whoever verifies them does
+	})
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("emulator: listen: %w", err)
-	}
+	rec, player := newRecorder(), newPlayer()
 	p := &Platform{
-		opts: opts, client: opts.Client, now: opts.Now, ca: ca, addr: listener.Addr().String(), rec: newRecorder(),
+		record: &rec.Record, script: &player.Script, rec: rec, player: player,
+		opts: opts, client: opts.Client, now: opts.Now, server: server,
 		apps: map[string]*App{}, businesses: map[string]*Business{}, codes: map[string]*code{}, tokens: map[string]*token{},
 		refresh: map[string]*token{}, channels: map[string]*Channel{}, sessions: map[string]*Session{}, calls: map[string][]time.Time{},
+		files: map[string]file{},
 	}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.server = &http.Server{
-		Handler:           p.routes(),
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{ca.server}, MinVersion: tls.VersionTLS12},
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0), // a refused handshake is the app's to report
-	}
-	p.work.Go(func() { _ = p.server.ServeTLS(listener, "", "") }) // ends with ErrServerClosed
+	server.Serve(p.routes())
 	return p, nil
 }
 
@@ -117,16 +104,12 @@ func fill(o *Options) {
 		o.Rand = rand.Reader
 	}
 	if o.Client == nil {
-		o.Client = &http.Client{
-			Transport:     http.DefaultTransport.(*http.Transport).Clone(),
-			Timeout:       callbackDeadline,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
+		o.Client = emulate.Client(callbackDeadline)
 	}
 }
 
 // Addr is where the platform listens: address and port.
-func (p *Platform) Addr() string { return p.addr }
+func (p *Platform) Addr() string { return p.server.Addr() }
 
 // Names are the host names that the platform answers to.
 func (p *Platform) Names() []string {
@@ -134,47 +117,22 @@ func (p *Platform) Names() []string {
 }
 
 // CAPEM is the certificate of the authority that signed the platform's, in PEM.
-func (p *Platform) CAPEM() []byte { return p.ca.pem }
+func (p *Platform) CAPEM() []byte { return p.server.CAPEM() }
 
 // Close stops the server, gives up what is under way and waits for it. It is safe to call
 // twice.
-func (p *Platform) Close() error {
-	p.mu.Lock()
-	again := p.closed
-	p.closed = true
-	p.mu.Unlock()
-	if again {
-		return nil
-	}
-	p.cancel()
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	err := p.server.Shutdown(ctx) // handlers end by p.ctx
-	p.work.Wait()
-	p.client.CloseIdleConnections()
-	if err != nil {
-		return fmt.Errorf("emulator: close: %w", err)
-	}
-	return nil
-}
-
-// errClosed is what a closed platform answers.
-var errClosed = errors.New("emulator: the platform is closed")
+func (p *Platform) Close() error { return p.server.Close() }
 
 // later runs f, which sends callbacks. owe was called for it. It does nothing once the
 // platform is closed.
 func (p *Platform) later(f func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.closed {
-		p.work.Go(func() { // under mu, so that Close does not start to wait in between
-			f()
-			p.mu.Lock()
-			p.owed--
-			p.mu.Unlock()
-			p.rec.wake()
-		})
-	}
+	p.server.Later(func() {
+		f()
+		p.mu.Lock()
+		p.owed--
+		p.mu.Unlock()
+		p.rec.Wake()
+	})
 }
 
 // owe notes a round of callbacks before the call that brings it about is answered.
@@ -193,35 +151,11 @@ func (p *Platform) Settle(ctx context.Context) error {
 	})
 }
 
-// pause waits until gate is closed; nil does not wait. It returns false if the platform or
-// ctx ended first.
-func (p *Platform) pause(ctx context.Context, gate <-chan struct{}) bool {
-	if gate == nil {
-		return true
-	}
-	select {
-	case <-gate:
-		return true
-	case <-ctx.Done():
-	case <-p.ctx.Done():
-	}
-	return false
-}
-
 // random makes n random bytes in hex. mu is held.
-func (p *Platform) random(n int) string {
-	b := make([]byte, n)
-	if _, err := io.ReadFull(p.opts.Rand, b); err != nil {
-		panic(fmt.Sprintf("emulator: Options.Rand: %v", err)) // a test's own reader ran dry
-	}
-	return hex.EncodeToString(b)
-}
+func (p *Platform) random(n int) string { return emulate.Hex(p.opts.Rand, n) }
 
 // uuid makes a uid of 36 characters. mu is held.
-func (p *Platform) uuid() string {
-	s := p.random(16)
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
-}
+func (p *Platform) uuid() string { return emulate.UUID(p.opts.Rand) }
 
 // App is a communication app that is registered with the platform.
 type App struct {

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 // The operations, as steps and records call them.
@@ -37,7 +38,6 @@ const (
 	opUnknown        = "unknown"
 	maxBodyBytes     = 1 << 20
 	keepExchanges    = 10_000
-	closeTimeout     = 5 * time.Second
 	callbackDeadline = 5 * time.Second
 )
 
@@ -60,73 +60,13 @@ type Exchange struct {
 	At time.Time
 }
 
-// recorder keeps what happened and wakes whoever waits for it.
-type recorder struct {
-	mu         sync.Mutex
-	changed    chan struct{} // closed and replaced at every change
-	seq        int
-	exchanges  []Exchange
-	violations []string
-}
+// record is the half of the record that tests use.
+type record = emulate.Record[Exchange]
 
-func newRecorder() *recorder { return &recorder{changed: make(chan struct{})} }
-
-// add records an exchange; beyond keepExchanges, the oldest go.
-func (r *recorder) add(e Exchange) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.seq++
-	e.Seq = r.seq
-	if len(r.exchanges) == keepExchanges {
-		r.exchanges = slices.Delete(r.exchanges, 0, keepExchanges/8)
-	}
-	r.exchanges = append(r.exchanges, e)
-	r.wakeLocked()
-}
-
-// violation records something that an app did against the protocol.
-func (r *recorder) violation(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.violations = append(r.violations, fmt.Sprintf(format, args...))
-	r.wakeLocked()
-}
-
-// wake tells whoever waits that something changed elsewhere.
-func (r *recorder) wake() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.wakeLocked()
-}
-
-func (r *recorder) wakeLocked() {
-	close(r.changed)
-	r.changed = make(chan struct{})
-}
-
-// until calls done after every change until it says true or ctx ends. done is called
-// without a lock held.
-func (r *recorder) until(ctx context.Context, done func() bool) error {
-	for {
-		r.mu.Lock()
-		changed := r.changed
-		r.mu.Unlock()
-		if done() {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// Exchanges returns what was recorded, oldest first.
-func (p *Platform) Exchanges() []Exchange {
-	p.rec.mu.Lock()
-	defer p.rec.mu.Unlock()
-	return slices.Clone(p.rec.exchanges)
+func newRecorder() *emulate.Recorder[Exchange] {
+	return emulate.NewRecorder(keepExchanges, func(e *Exchange, n int) { e.Seq = n }, func(e Exchange) string {
+		return fmt.Sprintf("%s %d", e.Op, e.Status)
+	})
 }
 
 // Of returns the recorded exchanges of one operation.
@@ -134,18 +74,11 @@ func (p *Platform) Of(op string) []Exchange {
 	return slices.DeleteFunc(p.Exchanges(), func(e Exchange) bool { return e.Op != op })
 }
 
-// Violations returns what apps did against the protocol, in words.
-func (p *Platform) Violations() []string {
-	p.rec.mu.Lock()
-	defer p.rec.mu.Unlock()
-	return slices.Clone(p.rec.violations)
-}
-
 // Wait waits until there are n exchanges of an operation, past or to come, and returns the
 // n-th. The error is the context's, with what had been recorded until then.
 func (p *Platform) Wait(ctx context.Context, op string, n int) (Exchange, error) {
 	var found []Exchange
-	err := p.rec.until(ctx, func() bool {
+	err := p.rec.Until(ctx, func() bool {
 		found = p.Of(op)
 		return len(found) >= n
 	})
@@ -158,7 +91,7 @@ func (p *Platform) Wait(ctx context.Context, op string, n int) (Exchange, error)
 // WaitUntil waits until a condition over the platform holds; it is looked at after every
 // change.
 func (p *Platform) WaitUntil(ctx context.Context, what string, holds func() bool) error {
-	if err := p.rec.until(ctx, holds); err != nil {
+	if err := p.rec.Until(ctx, holds); err != nil {
 		return fmt.Errorf("emulator: still not so: %s: %w", what, err)
 	}
 	return nil

@@ -2,8 +2,8 @@ package emulator
 
 import (
 	"net/http"
-	"slices"
-	"sync"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 // Step says how the platform treats one call of an operation. The zero Step plays by the
@@ -36,45 +36,21 @@ type Step struct {
 	// Repeats is how many times each callback is sent again.
 	Repeats int
 	// Outcome replaces the status in the callback, such as "error" for a channel, "failed" or
-	// "inactive" for a session, "read" or "error" for a message; empty is the good one.
+	// "inactive" for a session, "read" or "error" for a message; empty is the good one. Of the
+	// consent page it is the error that a browser brings back, such as "access_denied".
 	Outcome string
 }
 
-// script hands out steps.
-type script struct {
-	mu    sync.Mutex
-	steps []Step
-}
+// script is the half of the script that tests use.
+type script = emulate.Script[Step]
 
-// Script adds steps. Each call takes the first one that is for its operation; when there is
-// none, it plays by the rules.
-func (p *Platform) Script(steps ...Step) {
-	p.script.mu.Lock()
-	defer p.script.mu.Unlock()
-	p.script.steps = append(p.script.steps, steps...)
-}
-
-// Unplayed returns how many steps no call has taken yet.
-func (p *Platform) Unplayed() int {
-	p.script.mu.Lock()
-	defer p.script.mu.Unlock()
-	return len(p.script.steps)
+func newPlayer() *emulate.Player[Step] {
+	return emulate.NewPlayer(func(step *Step) *int { return &step.Times })
 }
 
 // next takes the step for a call.
-func (s *script) next(op string) Step {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, step := range s.steps {
-		if step.Op != op && (step.Op != "" || op == OpConsent) {
-			continue
-		}
-		if step.Times > 1 {
-			s.steps[i].Times--
-		} else {
-			s.steps = slices.Delete(s.steps, i, i+1)
-		}
-		return step
-	}
-	return Step{}
+func (p *Platform) next(op string) Step {
+	return p.player.Next(func(step Step) bool {
+		return step.Op == op || step.Op == "" && op != OpConsent
+	})
 }

@@ -41,7 +41,7 @@ func (ch *Channel) SetState(ctx context.Context, state string) (Answer, error) {
 	ch.state = state
 	cb := ch.callback(state)
 	ch.p.mu.Unlock()
-	ch.p.rec.wake()
+	ch.p.rec.Wake()
 	return ch.p.send(ctx, cb)
 }
 
@@ -79,7 +79,7 @@ func (s *Session) SetState(ctx context.Context, state string) (Answer, error) {
 	s.state = state
 	cb := s.callback(state)
 	s.p.mu.Unlock()
-	s.p.rec.wake()
+	s.p.rec.Wake()
 	return s.p.send(ctx, cb)
 }
 

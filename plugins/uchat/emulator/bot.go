@@ -1,13 +1,11 @@
 package emulator
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"regexp"
-	"time"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 // Incoming is one customer's message, as the platform took it.
@@ -103,7 +101,7 @@ func (x *exchange) documented(m Incoming) bool {
 		wrong = "it says nothing"
 	}
 	if wrong != "" {
-		x.p.rec.violation("a message came against the protocol: %s: %s", wrong, x.Body)
+		x.p.rec.Violation("a message came against the protocol: %s: %s", wrong, x.Body)
 	}
 	return wrong == ""
 }
@@ -115,19 +113,19 @@ func (w *Workspace) take(x *exchange, m Incoming) {
 		x.p.download(&m.Attachments[i])
 	}
 	w.ended(m)
-	x.p.rec.wake()
+	x.p.rec.Wake()
 	if w.p.opts.Bot == nil {
 		return
 	}
 	answer := func() {
 		for _, said := range w.p.opts.Bot(m) {
-			_, _ = w.Say(w.p.ctx, m, said) // it is recorded
+			_, _ = w.Say(w.p.server.Context(), m, said) // it is recorded
 		}
 	}
 	if w.p.opts.BotFirst {
 		answer()
 	} else {
-		w.p.later(answer)
+		w.p.server.Later(answer)
 	}
 }
 
@@ -137,11 +135,11 @@ func (w *Workspace) began(m Incoming) {
 	defer w.p.mu.Unlock()
 	w.busy[m.Conversation]++
 	if w.busy[m.Conversation] > 1 {
-		w.p.rec.violation("two messages of conversation %d came at once", m.Conversation)
+		w.p.rec.Violation("two messages of conversation %d came at once", m.Conversation)
 	}
 	for _, s := range m.Submitted {
 		if !w.payloads[s.Payload] {
-			w.p.rec.violation("the payload %q is of no button that was ever shown", s.Payload)
+			w.p.rec.Violation("the payload %q is of no button that was ever shown", s.Payload)
 		}
 	}
 }
@@ -153,7 +151,7 @@ func (w *Workspace) ended(m Incoming) {
 	w.busy[m.Conversation]--
 	for _, earlier := range w.received {
 		if earlier.Conversation == m.Conversation && earlier.Sender.ID != m.Sender.ID {
-			w.p.rec.violation("conversation %d is of %q and of %q", m.Conversation, earlier.Sender.ID, m.Sender.ID)
+			w.p.rec.Violation("conversation %d is of %q and of %q", m.Conversation, earlier.Sender.ID, m.Sender.ID)
 		}
 	}
 	w.received = append(w.received, m)
@@ -161,35 +159,12 @@ func (w *Workspace) ended(m Incoming) {
 
 // download fetches a file of the channel's.
 func (p *Platform) download(a *Attachment) {
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
-	defer cancel()
 	e := Exchange{Way: ToChannel, Type: OpFile, URL: a.DataURL, Began: p.now()}
 	var err error
-	e.Status, a.Bytes, err = p.get(ctx, a.DataURL)
+	e.Status, a.Bytes, err = emulate.Get(p.server.Context(), p.client, a.DataURL, p.opts.MaxFileBytes)
 	if err != nil {
 		a.Err = err.Error()
 	}
 	e.Err, e.Took = a.Err, p.now().Sub(e.Began)
-	p.rec.add(e)
-}
-
-// get makes one GET request and reads at most Options.MaxFileBytes.
-func (p *Platform) get(ctx context.Context, url string) (int, []byte, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return 0, nil, fmt.Errorf("emulator: download a file: %w", err)
-	}
-	resp, err := p.client.Do(r)
-	if err != nil {
-		return 0, nil, fmt.Errorf("emulator: download a file: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return resp.StatusCode, nil, fmt.Errorf("emulator: download a file: answered %s", resp.Status)
-	}
-	content, err := io.ReadAll(io.LimitReader(resp.Body, p.opts.MaxFileBytes+1))
-	if int64(len(content)) > p.opts.MaxFileBytes {
-		err = fmt.Errorf("emulator: download a file: it is larger than %d bytes", p.opts.MaxFileBytes)
-	}
-	return resp.StatusCode, content, err
+	p.rec.Add(e)
 }

@@ -3,12 +3,9 @@ package emulator
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -46,16 +45,7 @@ func play(t *testing.T, opts Options) *channel {
 	}
 	c := &channel{t: t, p: p, w: p.Workspace("")}
 	c.server = httptest.NewServer(c)
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(p.CAPEM()) {
-		t.Fatal("CAPEM is not a certificate")
-	}
-	c.client = &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: pool},
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, p.Addr())
-		},
-	}}
+	c.client = emulate.Trusting(p.CAPEM(), p.Addr(), p.Names()...)
 	t.Cleanup(func() {
 		c.client.CloseIdleConnections()
 		if err := p.Close(); err != nil {

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 // The operations, by which a [Step] and an [Exchange] name what happened.
@@ -41,7 +43,7 @@ type exchange struct {
 
 // enter reads a request and takes its step.
 func (p *Platform) enter(r *http.Request, op string) *exchange {
-	x := &exchange{p: p, r: r, step: p.script.next(op), Exchange: Exchange{
+	x := &exchange{p: p, r: r, step: p.next(op), Exchange: Exchange{
 		Way: FromChannel, Type: op, URL: r.Host + r.URL.String(), Header: r.Header.Clone(), Began: p.now(),
 	}}
 	x.Body, _ = io.ReadAll(io.LimitReader(r.Body, maxBodyBytes)) // a broken one is no JSON
@@ -60,9 +62,9 @@ func (x *exchange) answer(w http.ResponseWriter, status int, body any) {
 	if x.step.Body != "" {
 		text = x.step.Body
 	}
-	if x.step.HangUp || !x.p.pause(x.r.Context(), x.step.Hold) {
+	if x.step.HangUp || !x.p.server.Pause(x.r.Context(), x.step.Hold) {
 		x.Err = "hung up"
-		x.p.rec.add(x.Exchange)
+		x.p.rec.Add(x.Exchange)
 		panic(http.ErrAbortHandler)
 	}
 	maps.Copy(w.Header(), x.step.Header)
@@ -72,7 +74,7 @@ func (x *exchange) answer(w http.ResponseWriter, status int, body any) {
 		x.Err = err.Error()
 	}
 	x.Status, x.Response, x.Took = status, []byte(text), x.p.now().Sub(x.Began)
-	x.p.rec.add(x.Exchange)
+	x.p.rec.Add(x.Exchange)
 }
 
 // refused tells whether the step has the request fail without effect.
@@ -82,7 +84,7 @@ func (x *exchange) refused() bool { return (x.step.Status != 0 || x.step.HangUp)
 func (x *exchange) bearer(key string) bool {
 	got, ok := strings.CutPrefix(x.r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		x.p.rec.violation("%s came without a bearer key", x.Type)
+		x.p.rec.Violation("%s came without a bearer key", x.Type)
 	}
 	return subtle.ConstantTimeCompare([]byte(got), []byte(key)) == 1
 }
@@ -118,7 +120,7 @@ func (p *Platform) reseller(w http.ResponseWriter, r *http.Request) {
 	workspace := p.Workspace(body.Workspace)
 	switch {
 	case !known || err != nil || body.Email == "":
-		p.rec.violation("the reseller's endpoint was sent %s %s", r.URL.RawQuery, x.Body)
+		p.rec.Violation("the reseller's endpoint was sent %s %s", r.URL.RawQuery, x.Body)
 		x.answer(w, http.StatusBadRequest, `{"status":"error","message":"bad request"}`)
 	case !x.bearer(p.opts.PartnerKey) || body.ChaveApi != p.opts.ResellerKey:
 		x.answer(w, http.StatusForbidden, `{"status":"error","message":"chave inválida"}`)
@@ -170,7 +172,7 @@ func (w *Workspace) verify(ctx context.Context, to, key string) Webhook {
 		hook.Status = "verified"
 	}
 	w.Put(hook)
-	w.p.rec.wake()
+	w.p.rec.Wake()
 	return hook
 }
 
@@ -231,7 +233,7 @@ func (p *Platform) call(ctx context.Context, op, method, to string, body []byte,
 	if err != nil {
 		e.Err = err.Error()
 	}
-	p.rec.add(e)
+	p.rec.Add(e)
 	return answer, err
 }
 
@@ -241,14 +243,11 @@ func (p *Platform) exchange(ctx context.Context, method, to string, body []byte,
 		return Answer{}, fmt.Errorf("emulator: call the channel: %w", err)
 	}
 	r.Header = header.Clone()
-	resp, err := p.client.Do(r)
+	answer, err := emulate.Do(p.client, r)
 	if err != nil {
-		return Answer{}, fmt.Errorf("emulator: call the channel: %w", err)
+		err = fmt.Errorf("emulator: call the channel: %w", err)
 	}
-	defer resp.Body.Close()
-	answer := Answer{Status: resp.StatusCode, Header: resp.Header}
-	answer.Body, err = io.ReadAll(io.LimitReader(resp.Body, maxBodyBytes))
-	return answer, err
+	return Answer(answer), err
 }
 
 // encode writes JSON as it is, without HTML escapes.

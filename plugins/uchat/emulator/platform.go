@@ -2,17 +2,13 @@ package emulator
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"encoding/hex"
-	"fmt"
 	"io"
-	"log"
-	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 // Options says how the platform behaves beside what a [Step] says. The zero value plays by
@@ -67,21 +63,17 @@ type Options struct {
 
 // Platform is UChat. Close it.
 type Platform struct {
+	*record
+	*script
+
 	opts   Options
 	client *http.Client
 	now    func() time.Time
-	addr   string
-	ca     *authority
-	server *http.Server
-	script script
-	rec    *recorder
-
-	ctx    context.Context // ends at Close
-	cancel context.CancelFunc
-	work   sync.WaitGroup // the server, and what happens after an answer
+	server *emulate.Server
+	player *emulate.Player[Step]
+	rec    *emulate.Recorder[Exchange]
 
 	mu         sync.Mutex // guards what follows and all of Workspace's state
-	closed     bool
 	signature  Signature
 	workspaces map[string]*Workspace
 	files      map[string]File
@@ -91,29 +83,20 @@ type Platform struct {
 // Start makes a platform that listens on 127.0.0.1, with one workspace.
 func Start(opts Options) (*Platform, error) {
 	fill(&opts)
-	names := []string{opts.PartnerHost, opts.BotHost, opts.ResellerHost}
-	ca, err := newAuthority(opts.Now(), names)
+	server, err := emulate.Listen(emulate.Options{
+		Platform: "UChat", Names: []string{opts.PartnerHost, opts.BotHost, opts.ResellerHost}, Now: opts.Now(), Client: opts.Client,
+	})
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("emulator: listen: %w", err)
-	}
+	rec, player := newRecorder(opts.KeepExchanges), newPlayer()
 	p := &Platform{
-		opts: opts, client: opts.Client, now: opts.Now, ca: ca, addr: listener.Addr().String(),
-		rec: newRecorder(opts.KeepExchanges), signature: opts.Signature,
+		record: &rec.Record, script: &player.Script, rec: rec, player: player,
+		opts: opts, client: opts.Client, now: opts.Now, server: server, signature: opts.Signature,
 		workspaces: map[string]*Workspace{}, files: map[string]File{},
 	}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.AddWorkspace(opts.Workspace)
-	p.server = &http.Server{
-		Handler:           p.routes(),
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{ca.server}, MinVersion: tls.VersionTLS12},
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0), // a refused handshake of TLS is the channel's to report
-	}
-	p.work.Go(func() { _ = p.server.ServeTLS(listener, "", "") }) // ends with ErrServerClosed
+	server.Serve(p.routes())
 	return p, nil
 }
 
@@ -126,11 +109,7 @@ func fill(o *Options) {
 		o.Rand = rand.Reader
 	}
 	if o.Client == nil {
-		o.Client = &http.Client{
-			Transport:     http.DefaultTransport.(*http.Transport).Clone(),
-			Timeout:       30 * time.Second,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
+		o.Client = emulate.Client(30 * time.Second)
 	}
 	for _, text := range []struct {
 		field    *string
@@ -161,14 +140,14 @@ func (p *Platform) routes() http.Handler {
 	mux.HandleFunc("POST "+p.opts.BotHost+"/api/apichat/{code}", p.post)
 	mux.HandleFunc("GET "+p.opts.BotHost+"/files/{id}/{name}", p.serveFile)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { // what the platform does not have
-		p.rec.add(Exchange{Way: FromChannel, URL: r.Host + r.URL.Path, Header: r.Header.Clone(), Status: http.StatusNotFound, Began: p.now()})
+		p.rec.Add(Exchange{Way: FromChannel, URL: r.Host + r.URL.Path, Header: r.Header.Clone(), Status: http.StatusNotFound, Began: p.now()})
 		http.Error(w, `{"message":"Not Found"}`, http.StatusNotFound)
 	})
 	return mux
 }
 
 // Addr is where the platform listens, as "ip:port".
-func (p *Platform) Addr() string { return p.addr }
+func (p *Platform) Addr() string { return p.server.Addr() }
 
 // Names lists the host names that the platform answers for, all with its certificate.
 func (p *Platform) Names() []string {
@@ -179,7 +158,7 @@ func (p *Platform) Names() []string {
 func (p *Platform) ResellerURL() string { return "https://" + p.opts.ResellerHost + "/api/webhook" }
 
 // CAPEM is the certificate of the authority that signed the platform's, in PEM.
-func (p *Platform) CAPEM() []byte { return p.ca.pem }
+func (p *Platform) CAPEM() []byte { return p.server.CAPEM() }
 
 // Sign changes how messages are signed from now on.
 func (p *Platform) Sign(s Signature) {
@@ -188,60 +167,9 @@ func (p *Platform) Sign(s Signature) {
 	p.signature = s
 }
 
-// closeTimeout bounds how long Close waits for calls under way.
-const closeTimeout = 5 * time.Second
-
 // Close stops the server, gives up what is under way and waits for it. It is safe to call
 // twice.
-func (p *Platform) Close() error {
-	p.mu.Lock()
-	again := p.closed
-	p.closed = true
-	p.mu.Unlock()
-	if again {
-		return nil
-	}
-	p.cancel()
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	err := p.server.Shutdown(ctx) // handlers end by p.ctx
-	p.work.Wait()
-	p.client.CloseIdleConnections()
-	if err != nil {
-		return fmt.Errorf("emulator: close: %w", err)
-	}
-	return nil
-}
-
-// later runs what happens after an answer. It does nothing once the platform is closed.
-func (p *Platform) later(f func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.closed {
-		p.work.Go(f) // under mu, so that Close does not start to wait in between
-	}
-}
-
-// pause waits until gate is closed; nil does not wait. It returns false if the platform or
-// ctx ended first.
-func (p *Platform) pause(ctx context.Context, gate <-chan struct{}) bool {
-	if gate == nil {
-		return true
-	}
-	select {
-	case <-gate:
-		return true
-	case <-ctx.Done():
-	case <-p.ctx.Done():
-	}
-	return false
-}
+func (p *Platform) Close() error { return p.server.Close() }
 
 // newCode makes 32 random hex characters. The caller holds p.mu.
-func (p *Platform) newCode() string {
-	var b [16]byte
-	if _, err := io.ReadFull(p.opts.Rand, b[:]); err != nil {
-		panic(fmt.Sprintf("emulator: Options.Rand: %v", err)) // a test's own reader ran dry
-	}
-	return hex.EncodeToString(b[:])
-}
+func (p *Platform) newCode() string { return emulate.Hex(p.opts.Rand, 16) }

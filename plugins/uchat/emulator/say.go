@@ -220,5 +220,5 @@ func (p *Platform) serveFile(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(f.Content) // a channel that went away is its own problem
 	}
 	e.Took = p.now().Sub(e.Began)
-	p.rec.add(e)
+	p.rec.Add(e)
 }

@@ -94,7 +94,7 @@ func (w *Workspace) Received() []Incoming {
 // WaitMessage returns the first customer's message that match accepts, past or to come.
 func (w *Workspace) WaitMessage(ctx context.Context, match func(Incoming) bool) (Incoming, error) {
 	var found Incoming
-	err := w.p.rec.until(ctx, func() bool {
+	err := w.p.rec.Until(ctx, func() bool {
 		for _, m := range w.Received() {
 			if match(m) {
 				found = m
@@ -104,16 +104,16 @@ func (w *Workspace) WaitMessage(ctx context.Context, match func(Incoming) bool) 
 		return false
 	})
 	if err != nil {
-		return Incoming{}, fmt.Errorf("emulator: no such message came (exchanges %s): %w", w.p.summary(), err)
+		return Incoming{}, fmt.Errorf("emulator: no such message came (exchanges %s): %w", w.p.Summary(), err)
 	}
 	return found, nil
 }
 
 // WaitVerified waits until the webhook is verified.
 func (w *Workspace) WaitVerified(ctx context.Context) error {
-	err := w.p.rec.until(ctx, func() bool { return w.Webhook().Status == "verified" })
+	err := w.p.rec.Until(ctx, func() bool { return w.Webhook().Status == "verified" })
 	if err != nil {
-		return fmt.Errorf("emulator: the webhook is %+v (exchanges %s): %w", w.Webhook(), w.p.summary(), err)
+		return fmt.Errorf("emulator: the webhook is %+v (exchanges %s): %w", w.Webhook(), w.p.Summary(), err)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"cmp"
-	"encoding/hex"
 	"net/http"
 	"strconv"
 	"strings"
@@ -71,8 +70,8 @@ func (a *auth) options() AuthOptions {
 // issue makes a new pair. The caller holds mu.
 func (a *auth) issue() Tokens {
 	o, now := a.options(), a.p.now()
-	pair := Tokens{Expires: now.Add(o.AccessLife), Refresh: "refresh-" + hex.EncodeToString(a.p.random(16))}
-	claims := jwt.MapClaims{"iat": now.Unix(), "exp": pair.Expires.Unix(), "jti": hex.EncodeToString(a.p.random(8)), "domain": a.domain}
+	pair := Tokens{Expires: now.Add(o.AccessLife), Refresh: "refresh-" + a.p.random(16)}
+	claims := jwt.MapClaims{"iat": now.Unix(), "exp": pair.Expires.Unix(), "jti": a.p.random(8), "domain": a.domain}
 	pair.Access = mustSign(claims, nil, "portal of "+a.domain)
 	a.access[pair.Access], a.refresh[pair.Refresh] = pair.Expires, now.Add(o.RefreshLife)
 	a.last = pair
@@ -98,9 +97,9 @@ func (a *auth) bearer(token string) (status int, body string) {
 	defer a.p.mu.Unlock()
 	switch until, known := a.access[token]; {
 	case token == "":
-		a.p.rec.violation("a call to %s has no bearer token", a.domain)
+		a.p.rec.Violation("a call to %s has no bearer token", a.domain)
 	case a.refresh[token] != time.Time{}:
-		a.p.rec.violation("a call to %s has the refresh token for a bearer", a.domain)
+		a.p.rec.Violation("a call to %s has the refresh token for a bearer", a.domain)
 	case known && a.installed && a.p.now().Before(until):
 		return 0, ""
 	}
@@ -115,7 +114,7 @@ func (a *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "POST /auth/v1/auth/app_sign_in":
 		a.p.play(w, r, OpSignIn, func(body []byte) answer { return a.signIn(body) })
 	default:
-		a.p.rec.violation("%s %s is no call of the token service", r.Method, r.URL.Path)
+		a.p.rec.Violation("%s %s is no call of the token service", r.Method, r.URL.Path)
 		a.p.play(w, r, "unknown", func([]byte) answer { return jsonAnswer(404, laravelError("path", "Not found.")) })
 	}
 }
@@ -123,13 +122,13 @@ func (a *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // renew answers a refresh: the bearer is the refresh token, and dies by it.
 func (a *auth) renew(r *http.Request, body []byte) answer {
 	if text := strings.TrimSpace(string(body)); text != "" && text != "{}" {
-		a.p.rec.violation("a refresh has a body: %s", text)
+		a.p.rec.Violation("a refresh has a body: %s", text)
 	}
 	token := bearerOf(r)
 	a.p.mu.Lock()
 	defer a.p.mu.Unlock()
 	if _, ok := a.access[token]; ok {
-		a.p.rec.violation("a refresh at %s has the access token for a bearer", a.domain)
+		a.p.rec.Violation("a refresh at %s has the access token for a bearer", a.domain)
 	}
 	until, known := a.refresh[token]
 	if !known || !a.installed || !a.p.now().Before(until) {

@@ -45,7 +45,7 @@ func (q *request) createChat() (int, any) {
 		return http.StatusBadRequest, nestError(400, why)
 	}
 	if in.Members == nil || in.Type != "EXTERNAL" || in.Name == "" || len(in.ExternalLines) == 0 {
-		q.o.p.rec.violation("a chat lacks members, name or lines, or is not EXTERNAL: %s", q.body)
+		q.o.p.rec.Violation("a chat lacks members, name or lines, or is not EXTERNAL: %s", q.body)
 		return http.StatusBadRequest, nestError(400, "members, name, type and externalLines are needed")
 	}
 	if q.o.p.opts.Chat.NeedMembers && len(*in.Members) == 0 {
@@ -83,7 +83,7 @@ func (o *Portal) shown(c *Chat) Chat {
 func (q *request) listChats() (int, any) {
 	query := q.r.URL.Query()
 	if query.Get("type") != "EXTERNAL" {
-		q.o.p.rec.violation("chats were listed with type %q", query.Get("type"))
+		q.o.p.rec.Violation("chats were listed with type %q", query.Get("type"))
 	}
 	lines := query["externalLineIds"]
 	from, _ := strconv.ParseInt(query.Get("createdAtFrom"), 10, 64)

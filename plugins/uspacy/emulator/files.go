@@ -62,7 +62,7 @@ func (q *request) upload() (int, any) {
 	limit := q.o.p.opts.Chat.MaxFileBytes
 	reader, err := q.r.MultipartReader()
 	if err != nil {
-		q.o.p.rec.violation("an upload is no form: %v", err)
+		q.o.p.rec.Violation("an upload is no form: %v", err)
 		return http.StatusUnprocessableEntity, laravelError("files", "The files field is required.")
 	}
 	form, status := q.readForm(reader, limit)
@@ -79,7 +79,7 @@ func (q *request) keepForm(form uploaded) (int, any) {
 		return http.StatusUnprocessableEntity, laravelError("entityType", "The selected entity type is invalid.")
 	}
 	if len(form.files) == 0 || form.fields["entityType"] == "" || form.fields["entityId"] == "" {
-		q.o.p.rec.violation("an upload lacks files, entityType or entityId: %v", form.fields)
+		q.o.p.rec.Violation("an upload lacks files, entityType or entityId: %v", form.fields)
 		return http.StatusUnprocessableEntity, laravelError("files", "The files field is required.")
 	}
 	q.o.p.mu.Lock()
@@ -119,7 +119,7 @@ func (q *request) readForm(reader *multipart.Reader, limit int64) (uploaded, int
 		case part.FileName() == "":
 			form.fields[part.FormName()] = string(content)
 		case !q.takesField(part.FormName()):
-			q.o.p.rec.violation("a file came as the form field %q", part.FormName())
+			q.o.p.rec.Violation("a file came as the form field %q", part.FormName())
 			return form, http.StatusUnprocessableEntity
 		default:
 			form.files = append(form.files, File{OriginalFilename: part.FileName(), Content: content, MIME: part.Header.Get("Content-Type")})
@@ -147,13 +147,13 @@ func (q *request) totals() (int, any) {
 // serveFile answers a download.
 func (p *Platform) serveFile(w http.ResponseWriter, r *http.Request) {
 	ex := Exchange{Op: OpFileGet, Host: r.Host, Method: r.Method, URI: r.URL.RequestURI(), Header: r.Header.Clone(), Began: p.now()}
-	step := p.script.next(OpFileGet)
+	step := p.next(OpFileGet)
 	status, f := p.findFile(r)
 	if step.Status != 0 {
 		status = step.Status
 	}
 	ex.Status = status
-	defer func() { p.rec.add(ex) }()
+	defer func() { p.rec.Add(ex) }()
 	if status != http.StatusOK {
 		w.WriteHeader(status)
 		return
@@ -174,7 +174,7 @@ func (p *Platform) findFile(r *http.Request) (int, File) {
 	}
 	token := bearerOf(r)
 	if token != "" && r.Host != domain {
-		p.rec.violation("a bearer was sent to %s", r.Host)
+		p.rec.Violation("a bearer was sent to %s", r.Host)
 	}
 	if p.opts.Chat.FilesNeedToken {
 		if status, _ := portal.auth.bearer(token); status != 0 {

@@ -22,7 +22,7 @@ func (q *request) createLine() (int, any) {
 		return http.StatusBadRequest, nestError(400, why)
 	}
 	if in.Name == nil || in.Icon == nil || in.PhoneNumber == nil || in.ExternalID == nil {
-		q.o.p.rec.violation("a line lacks one of name, icon, phoneNumber and externalId")
+		q.o.p.rec.Violation("a line lacks one of name, icon, phoneNumber and externalId")
 		return http.StatusBadRequest, nestError(400, "all fields are mandatory")
 	}
 	q.o.p.mu.Lock()

@@ -60,7 +60,7 @@ func (q *request) createMessage() (int, any) {
 	}
 	if in.Message == nil || in.ChatID == "" || !slices.Contains(messageTypes, in.Type) ||
 		in.ExternalLine == "" || in.ExternalAuthorID == "" {
-		q.o.p.rec.violation("a message lacks message, chatId, type, externalLine or externalAuthorId: %s", q.body)
+		q.o.p.rec.Violation("a message lacks message, chatId, type, externalLine or externalAuthorId: %s", q.body)
 		return http.StatusBadRequest, nestError(400, "message, chatId and type are needed")
 	}
 	if q.o.p.opts.Chat.NeedText && *in.Message == "" {
@@ -88,7 +88,7 @@ func (o *Portal) addCustomers(in newMessage) (int, any, *Message) {
 	case o.line(in.ExternalLine) == nil:
 		return http.StatusNotFound, nestError(404, "External line not found"), nil
 	case !slices.Contains(chat.lineIDs, in.ExternalLine):
-		o.p.rec.violation("a message for chat %s came by the line %s", in.ChatID, in.ExternalLine)
+		o.p.rec.Violation("a message for chat %s came by the line %s", in.ChatID, in.ExternalLine)
 		return http.StatusBadRequest, nestError(400, "the chat is of another line"), nil
 	}
 	for _, known := range o.messages {
@@ -100,7 +100,7 @@ func (o *Portal) addCustomers(in newMessage) (int, any, *Message) {
 	}
 	at, err := in.Timestamp.Int64()
 	if err != nil || at < 1e12 {
-		o.p.rec.violation("the timestamp %q is not in milliseconds", in.Timestamp)
+		o.p.rec.Violation("the timestamp %q is not in milliseconds", in.Timestamp)
 		at = millis(o.p.now())
 	}
 	m := &Message{
@@ -129,7 +129,7 @@ func (o *Portal) checkFiles(files []json.RawMessage) {
 		}
 		known := json.Unmarshal(raw, &f) == nil && slices.ContainsFunc(o.files, func(file *File) bool { return file.ID == f.ID })
 		if !known || f.URL == "" {
-			o.p.rec.violation("the attachment %s is no file object of this portal", raw)
+			o.p.rec.Violation("the attachment %s is no file object of this portal", raw)
 		}
 	}
 }
@@ -202,7 +202,7 @@ func (q *request) editMessage() (int, any) {
 		AttachedFiles []json.RawMessage
 	}
 	if why := q.into(&in); why != "" || in.ID == "" || in.Message == nil {
-		q.o.p.rec.violation("an edit lacks id or message: %s", q.body)
+		q.o.p.rec.Violation("an edit lacks id or message: %s", q.body)
 		return http.StatusBadRequest, nestError(400, "id and message are needed")
 	}
 	m, ok := q.o.change(in.ID, func(m *Message) { m.Text = *in.Message })
@@ -259,7 +259,7 @@ func (q *request) setStatus() (int, any) {
 		StatusText *string
 	}
 	if why := q.into(&in); why != "" || !slices.Contains(statuses, in.Status) {
-		q.o.p.rec.violation("a status is malformed: %s", q.body)
+		q.o.p.rec.Violation("a status is malformed: %s", q.body)
 		return http.StatusBadRequest, nestError(400, "status is needed")
 	}
 	q.o.p.mu.Lock()
@@ -269,7 +269,7 @@ func (q *request) setStatus() (int, any) {
 		return http.StatusNotFound, nestError(404, "Message not found")
 	}
 	if at := slices.Index(statuses, m.Status); at > slices.Index(statuses, in.Status) && m.Status != "error" {
-		q.o.p.rec.violation("the status of %s went back from %s to %s", m.ID, m.Status, in.Status)
+		q.o.p.rec.Violation("the status of %s went back from %s to %s", m.ID, m.Status, in.Status)
 	}
 	m.Status, m.StatusText = in.Status, in.StatusText
 	return http.StatusOK, q.o.read(m)
@@ -291,7 +291,7 @@ func (o *Portal) Messages(chat string) []Message {
 // WaitMessage returns the first message of any chat that match accepts, past or to come.
 func (o *Portal) WaitMessage(ctx context.Context, match func(Message) bool) (Message, error) {
 	var found Message
-	err := o.p.rec.until(ctx, func() bool {
+	err := o.p.rec.Until(ctx, func() bool {
 		o.p.mu.Lock()
 		defer o.p.mu.Unlock()
 		i := slices.IndexFunc(o.messages, func(m *Message) bool { return match(o.read(m)) })
@@ -301,7 +301,7 @@ func (o *Portal) WaitMessage(ctx context.Context, match func(Message) bool) (Mes
 		return i >= 0
 	})
 	if err != nil {
-		return Message{}, fmt.Errorf("emulator: the message did not come (%s): %w", strings.TrimSpace(o.p.summary()), err)
+		return Message{}, fmt.Errorf("emulator: the message did not come (%s): %w", strings.TrimSpace(o.p.Summary()), err)
 	}
 	return found, nil
 }

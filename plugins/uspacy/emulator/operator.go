@@ -43,7 +43,7 @@ func (o *Portal) Reply(r Reply) (Message, error) {
 	}
 	shown, event := o.read(m), o.event("create", m)
 	o.p.mu.Unlock()
-	o.p.rec.wake()
+	o.p.rec.Wake()
 	if !r.Quiet {
 		o.p.publish(event)
 	}

@@ -2,19 +2,15 @@ package emulator
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"encoding/hex"
-	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 // Options says how the platform behaves beside what a [Step] says. The zero value plays by the
@@ -74,22 +70,18 @@ type ChatOptions struct {
 
 // Platform is Uspacy and the SNS it publishes by. Close it.
 type Platform struct {
+	*record
+	*script
+
 	opts   Options
 	client *http.Client
 	now    func() time.Time
-	addr   string
-	ca     *authority
-	server *http.Server
-	script script
-	rec    *recorder
+	server *emulate.Server
+	player *emulate.Player[Step]
+	rec    *emulate.Recorder[Exchange]
 	sns    *sns
 
-	ctx    context.Context // ends at Close
-	cancel context.CancelFunc
-	work   sync.WaitGroup // the server, and what happens after an answer
-
 	mu        sync.Mutex // guards what follows, and all state of portals and of auth
-	closed    bool
 	hosts     map[string]http.Handler
 	portals   map[string]*Portal
 	listeners []func(event string)
@@ -100,8 +92,10 @@ type Platform struct {
 // Start makes a platform that listens on 127.0.0.1.
 func Start(opts Options) (*Platform, error) {
 	fill(&opts)
+	rec, player := newRecorder(opts.KeepExchanges), newPlayer()
 	p := &Platform{
-		opts: opts, client: opts.Client, now: opts.Now, rec: newRecorder(opts.KeepExchanges),
+		record: &rec.Record, script: &player.Script, rec: rec, player: player,
+		opts: opts, client: opts.Client, now: opts.Now,
 		hosts: map[string]http.Handler{}, portals: map[string]*Portal{},
 	}
 	for _, domain := range opts.Portals {
@@ -116,28 +110,15 @@ func Start(opts Options) (*Platform, error) {
 	if p.sns, err = newSNS(p); err != nil {
 		return nil, err
 	}
-	if p.ca, err = newAuthority(time.Now(), p.Names()); err != nil {
+	p.server, err = emulate.Listen(emulate.Options{
+		Platform: "Uspacy", Names: p.Names(), Client: opts.Client,
+		Now: time.Now(), // certificates go by the machine's clock, as whoever verifies them does
+	})
+	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("emulator: listen: %w", err)
-	}
-	p.serve(listener)
+	p.server.Serve(http.HandlerFunc(p.dispatch))
 	return p, nil
-}
-
-// serve begins to take requests.
-func (p *Platform) serve(listener net.Listener) {
-	p.addr = listener.Addr().String()
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.server = &http.Server{
-		Handler:           http.HandlerFunc(p.dispatch),
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{p.ca.server}, MinVersion: tls.VersionTLS12},
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0), // a refused handshake is the caller's to report
-	}
-	p.work.Go(func() { _ = p.server.ServeTLS(listener, "", "") }) // ends with ErrServerClosed
 }
 
 // fill puts the defaults in.
@@ -149,11 +130,7 @@ func fill(o *Options) {
 		o.Rand = rand.Reader
 	}
 	if o.Client == nil {
-		o.Client = &http.Client{
-			Transport:     http.DefaultTransport.(*http.Transport).Clone(),
-			Timeout:       15 * time.Second,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
+		o.Client = emulate.Client(15 * time.Second)
 	}
 	if len(o.Portals) == 0 {
 		o.Portals = []string{"acme.uspacy.ua"}
@@ -174,7 +151,7 @@ func (p *Platform) dispatch(w http.ResponseWriter, r *http.Request) {
 	}
 	h, ok := p.hosts[name]
 	if !ok {
-		p.rec.violation("a request for %q, which is nobody's name here", name)
+		p.rec.Violation("a request for %q, which is nobody's name here", name)
 		http.Error(w, "misdirected", http.StatusMisdirectedRequest)
 		return
 	}
@@ -182,7 +159,7 @@ func (p *Platform) dispatch(w http.ResponseWriter, r *http.Request) {
 }
 
 // Addr is where the platform listens: "127.0.0.1:port".
-func (p *Platform) Addr() string { return p.addr }
+func (p *Platform) Addr() string { return p.server.Addr() }
 
 // Names are the host names that the platform answers for, by https and port 443.
 func (p *Platform) Names() []string {
@@ -195,7 +172,7 @@ func (p *Platform) Names() []string {
 }
 
 // CAPEM is the certificate of the authority that signed the platform's, in PEM.
-func (p *Platform) CAPEM() []byte { return p.ca.pem }
+func (p *Platform) CAPEM() []byte { return p.server.CAPEM() }
 
 // Portal returns a portal by its domain; empty means the first one. It panics if there is none:
 // the name is a test's own.
@@ -229,68 +206,15 @@ func (p *Platform) publish(event string) {
 	}
 }
 
-// closeTimeout bounds how long Close waits for requests under way.
-const closeTimeout = 5 * time.Second
+// Close stops the server, gives up what is under way and waits for it. It is safe to call
+// twice.
+func (p *Platform) Close() error { return p.server.Close() }
 
-// Close stops the server, gives up what is under way and waits for it. It is safe to call twice.
-func (p *Platform) Close() error {
-	p.mu.Lock()
-	again := p.closed
-	p.closed = true
-	p.mu.Unlock()
-	if again {
-		return nil
-	}
-	p.cancel()
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	err := p.server.Shutdown(ctx) // handlers end by p.ctx
-	p.work.Wait()
-	p.client.CloseIdleConnections()
-	if err != nil {
-		return fmt.Errorf("emulator: close: %w", err)
-	}
-	return nil
-}
-
-// later runs what happens after an answer. It does nothing once the platform is closed.
-func (p *Platform) later(f func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.closed {
-		p.work.Go(f) // under mu, so that Close does not start to wait in between
-	}
-}
-
-// pause waits until gate is closed; nil does not wait. It returns false if the platform or ctx
-// ended first.
-func (p *Platform) pause(ctx context.Context, gate <-chan struct{}) bool {
-	if gate == nil {
-		return true
-	}
-	select {
-	case <-gate:
-		return true
-	case <-ctx.Done():
-	case <-p.ctx.Done():
-	}
-	return false
-}
-
-// random makes n random bytes. The caller holds mu.
-func (p *Platform) random(n int) []byte {
-	b := make([]byte, n)
-	if _, err := io.ReadFull(p.opts.Rand, b); err != nil {
-		panic(fmt.Sprintf("emulator: Options.Rand: %v", err)) // a test's own reader ran dry
-	}
-	return b
-}
+// random makes n random bytes in hex. The caller holds mu.
+func (p *Platform) random(n int) string { return emulate.Hex(p.opts.Rand, n) }
 
 // newID makes an id as the messenger's database does: 24 hexadecimal digits. The caller holds mu.
-func (p *Platform) newID() string { return hex.EncodeToString(p.random(12)) }
+func (p *Platform) newID() string { return p.random(12) }
 
 // newUUID makes a random UUID. The caller holds mu.
-func (p *Platform) newUUID() string {
-	s := hex.EncodeToString(p.random(16))
-	return strings.Join([]string{s[:8], s[8:12], s[12:16], s[16:20], s[20:]}, "-")
-}
+func (p *Platform) newUUID() string { return emulate.UUID(p.opts.Rand) }

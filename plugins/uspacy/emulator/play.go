@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 // answer is what a service of the platform answers.
@@ -25,8 +27,8 @@ func (p *Platform) play(w http.ResponseWriter, r *http.Request, op string, effec
 	ex := Exchange{
 		Op: op, Host: r.Host, Method: r.Method, URI: r.URL.RequestURI(), Header: r.Header.Clone(), Body: body, Began: p.now(),
 	}
-	defer func() { p.rec.add(ex) }()
-	step := p.script.next(op)
+	defer func() { p.rec.Add(ex) }()
+	step := p.next(op)
 	if step.Before != nil {
 		step.Before()
 	}
@@ -43,7 +45,7 @@ func (p *Platform) play(w http.ResponseWriter, r *http.Request, op string, effec
 	if step.Body != "" {
 		a.body = []byte(step.Body)
 	}
-	if !p.pause(r.Context(), step.Hold) && step.Hold != nil || step.HangUp {
+	if !p.server.Pause(r.Context(), step.Hold) && step.Hold != nil || step.HangUp {
 		ex.Err = "hung up"
 		panic(http.ErrAbortHandler)
 	}
@@ -66,26 +68,17 @@ type Answer struct {
 // OK tells whether the app took it.
 func (a Answer) OK() bool { return a.Status >= 200 && a.Status < 300 }
 
-// maxAnswer bounds what is read of an answer, in bytes.
-const maxAnswer = 1 << 20
-
 // send makes a request to the app, and records it.
 func (p *Platform) send(ctx context.Context, op string, r *http.Request, body []byte) (Answer, error) {
 	ex := Exchange{
 		Op: op, Host: r.URL.Host, Method: r.Method, URI: r.URL.RequestURI(), Header: r.Header.Clone(), Body: body, Began: p.now(),
 	}
-	defer func() { p.rec.add(ex) }()
-	resp, err := p.client.Do(r.WithContext(ctx))
+	defer func() { p.rec.Add(ex) }()
+	answer, err := emulate.Do(p.client, r.WithContext(ctx))
 	if err != nil {
 		ex.Err = err.Error()
 		return Answer{}, fmt.Errorf("emulator: %s: %w", op, err)
 	}
-	defer func() { _ = resp.Body.Close() }() // it was read
-	answered, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		ex.Err = err.Error()
-		return Answer{}, fmt.Errorf("emulator: read the answer to %s: %w", op, err)
-	}
-	ex.Status, ex.Response = resp.StatusCode, answered
-	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: answered}, nil
+	ex.Status, ex.Response = answer.Status, answer.Body
+	return Answer(answer), nil
 }

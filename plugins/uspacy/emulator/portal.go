@@ -69,8 +69,8 @@ func (o *Portal) serve(w http.ResponseWriter, r *http.Request) {
 	ex := Exchange{
 		Op: op.name, Host: r.Host, Method: r.Method, URI: r.URL.RequestURI(), Header: r.Header.Clone(), Began: o.p.now(),
 	}
-	defer func() { o.p.rec.add(ex) }()
-	step := o.p.script.next(op.name)
+	defer func() { o.p.rec.Add(ex) }()
+	step := o.p.next(op.name)
 	if step.Before != nil {
 		step.Before()
 	}
@@ -78,7 +78,7 @@ func (o *Portal) serve(w http.ResponseWriter, r *http.Request) {
 	if op.name != OpFileUpload {
 		ex.Body = q.body
 	}
-	if !o.p.pause(r.Context(), step.Hold) && step.Hold != nil || step.HangUp {
+	if !o.p.server.Pause(r.Context(), step.Hold) && step.Hold != nil || step.HangUp {
 		ex.Err = "hung up"
 		panic(http.ErrAbortHandler)
 	}
@@ -117,11 +117,11 @@ func (o *Portal) carryOut(op operation, q *request, step *Step) (int, []byte) {
 // perform reads the body and does what was asked for.
 func (o *Portal) perform(op operation, q *request) (int, []byte) {
 	if op.do == nil {
-		o.p.rec.violation("%s %s is no call of the API", q.r.Method, q.r.URL.Path)
+		o.p.rec.Violation("%s %s is no call of the API", q.r.Method, q.r.URL.Path)
 		return http.StatusNotFound, encode(nestError(404, "Cannot "+q.r.Method+" "+q.r.URL.Path))
 	}
 	if q.r.Header.Get("Accept") != "application/json" {
-		o.p.rec.violation("%s was asked for with Accept %q", op.name, q.r.Header.Get("Accept"))
+		o.p.rec.Violation("%s was asked for with Accept %q", op.name, q.r.Header.Get("Accept"))
 	}
 	if op.name != OpFileUpload {
 		if why := q.read(op); why != "" {
@@ -142,7 +142,7 @@ func (q *request) read(op operation) string {
 	case q.r.Method == http.MethodGet || q.r.Method == http.MethodDelete:
 		return ""
 	case q.r.Header.Get("Content-Type") != "application/json":
-		q.o.p.rec.violation("%s was sent with Content-Type %q", op.name, q.r.Header.Get("Content-Type"))
+		q.o.p.rec.Violation("%s was sent with Content-Type %q", op.name, q.r.Header.Get("Content-Type"))
 	case !json.Valid(body):
 		return "Unexpected token in JSON"
 	}
@@ -154,7 +154,7 @@ func (q *request) into(v any) string {
 	d := json.NewDecoder(bytes.NewReader(q.body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		q.o.p.rec.violation("%s %s: %v in %s", q.r.Method, q.r.URL.Path, err, q.body)
+		q.o.p.rec.Violation("%s %s: %v in %s", q.r.Method, q.r.URL.Path, err, q.body)
 		return err.Error()
 	}
 	return ""

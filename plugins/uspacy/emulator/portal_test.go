@@ -3,12 +3,9 @@ package emulator
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"io"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,16 +33,7 @@ func start(t *testing.T, opts Options) *caller {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(p.CAPEM()) {
-		t.Fatal("CAPEM is no certificate")
-	}
-	c := &caller{t: t, p: p, client: &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: pool},
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, p.Addr())
-		},
-	}}}
+	c := &caller{t: t, p: p, client: emulate.Trusting(p.CAPEM(), p.Addr(), p.Names()...)}
 	t.Cleanup(func() {
 		c.client.CloseIdleConnections()
 		if err := p.Close(); err != nil {

@@ -2,9 +2,9 @@ package emulator
 
 import (
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
+
+	"github.com/seed75a60ee1/patchbay/plugins/internal/emulate"
 )
 
 // The operations of the messenger and the file service, as [Step] and [Exchange] name them.
@@ -61,42 +61,16 @@ type Step struct {
 // takes tells whether the request takes effect.
 func (s *Step) takes() bool { return s.Process || s.Status == 0 && !s.HangUp }
 
-// script hands out steps.
-type script struct {
-	mu    sync.Mutex
-	steps []Step
-}
+// script is the half of the script that tests use.
+type script = emulate.Script[Step]
 
-// Script adds steps. Each request takes the first one that is for its operation; when there is
-// none, it is treated by the rules.
-func (p *Platform) Script(steps ...Step) {
-	p.script.mu.Lock()
-	defer p.script.mu.Unlock()
-	p.script.steps = append(p.script.steps, steps...)
-}
-
-// Unplayed returns how many steps no request has used up yet.
-func (p *Platform) Unplayed() int {
-	p.script.mu.Lock()
-	defer p.script.mu.Unlock()
-	return len(p.script.steps)
+func newPlayer() *emulate.Player[Step] {
+	return emulate.NewPlayer(func(step *Step) *int { return &step.Times })
 }
 
 // next takes the step for a request.
-func (s *script) next(op string) Step {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, step := range s.steps {
-		prefix := strings.HasSuffix(step.Op, ".") && strings.HasPrefix(op, step.Op)
-		if step.Op != "" && step.Op != op && !prefix {
-			continue
-		}
-		if step.Times > 1 {
-			s.steps[i].Times--
-		} else {
-			s.steps = slices.Delete(s.steps, i, i+1)
-		}
-		return step
-	}
-	return Step{}
+func (p *Platform) next(op string) Step {
+	return p.player.Next(func(step Step) bool {
+		return step.Op == "" || step.Op == op || strings.HasSuffix(step.Op, ".") && strings.HasPrefix(op, step.Op)
+	})
 }

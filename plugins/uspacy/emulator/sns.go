@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -65,7 +64,7 @@ func newSNS(p *Platform) (*sns, error) {
 		return nil, err
 	}
 	s := &sns{p: p, opts: o, signer: signer, host: "sns." + o.Region + ".amazonaws.com"}
-	s.path = "/SimpleNotificationService-" + hex.EncodeToString(p.random(16)) + ".pem"
+	s.path = "/SimpleNotificationService-" + p.random(16) + ".pem"
 	p.handle(s.host, s)
 	p.listeners = append(p.listeners, s.publish)
 	return s, nil
@@ -131,7 +130,7 @@ func (p *Platform) SNSMessage(kind, message string) SNSFields {
 	if kind == "Notification" {
 		f["UnsubscribeURL"] = "https://" + s.host + "/?Action=Unsubscribe&SubscriptionArn=" + url.QueryEscape(s.subscription)
 	} else {
-		s.token = hex.EncodeToString(p.random(64))
+		s.token = p.random(64)
 		f["Token"] = s.token
 		f["SubscribeURL"] = "https://" + s.host + "/?Action=ConfirmSubscription&TopicArn=" + s.arn() + "&Token=" + s.token
 	}
@@ -190,8 +189,8 @@ func (p *Platform) Subscribed() bool {
 
 // WaitSubscribed waits until the subscription is confirmed.
 func (p *Platform) WaitSubscribed(ctx context.Context) error {
-	if err := p.rec.until(ctx, p.Subscribed); err != nil {
-		return fmt.Errorf("emulator: the subscription was not confirmed (of %s): %w", p.summary(), err)
+	if err := p.rec.Until(ctx, p.Subscribed); err != nil {
+		return fmt.Errorf("emulator: the subscription was not confirmed (of %s): %w", p.Summary(), err)
 	}
 	return nil
 }
@@ -209,7 +208,7 @@ func (s *sns) publish(event string) {
 	s.posting = true
 	s.p.mu.Unlock()
 	if begin {
-		s.p.later(s.post)
+		s.p.server.Later(s.post)
 	}
 }
 
@@ -217,7 +216,7 @@ func (s *sns) publish(event string) {
 func (s *sns) post() {
 	for {
 		s.p.mu.Lock()
-		if len(s.queue) == 0 || s.p.closed {
+		if len(s.queue) == 0 || s.p.server.Context().Err() != nil {
 			s.posting = false
 			s.p.mu.Unlock()
 			return
@@ -227,7 +226,7 @@ func (s *sns) post() {
 		s.p.mu.Unlock()
 		m := s.p.SNSMessage("Notification", event)
 		if !s.attempt(m) {
-			s.p.later(func() { s.retry(m) })
+			s.p.server.Later(func() { s.retry(m) })
 		}
 		if s.opts.Twice {
 			s.attempt(m)
@@ -237,7 +236,7 @@ func (s *sns) post() {
 
 // attempt posts a message once. As SNS does, it takes every status from 200 to 499 for handled.
 func (s *sns) attempt(m SNSFields) bool {
-	ctx, cancel := context.WithTimeout(s.p.ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(s.p.server.Context(), 15*time.Second)
 	defer cancel()
 	a, err := s.p.PostSNS(ctx, m, nil)
 	return err == nil && a.Status >= 200 && a.Status < 500
@@ -249,7 +248,7 @@ func (s *sns) retry(m SNSFields) {
 		timer := time.NewTimer(s.opts.RetryDelay)
 		select {
 		case <-timer.C:
-		case <-s.p.ctx.Done():
+		case <-s.p.server.Context().Done():
 			timer.Stop()
 			return
 		}
