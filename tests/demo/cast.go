@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	elma "github.com/seed75a60ee1/patchbay/plugins/elma365/emulator"
@@ -71,6 +72,17 @@ func (c *cast) scenes(p *play) []scene {
 		scenes = append(scenes, scene{"The tenant leaves ELMA365", first.leave})
 	}
 	return scenes
+}
+
+// wellBehaved tells whether the connectors kept to the platforms' protocols.
+func (c *cast) wellBehaved() error {
+	for name, broken := range map[string][]string{"ELMA365": c.elma365.Violations(), "Uspacy": c.uspacy.Violations(),
+		"inTandem": c.intandem.Violations(), "UChat": c.uchat.Violations()} {
+		if len(broken) > 0 {
+			return fmt.Errorf("the connector broke the protocol of %s: %q", name, broken)
+		}
+	}
+	return nil
 }
 
 // addresses prints where the platforms are.

@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -69,7 +70,7 @@ func run(ctx context.Context, plugins string, limit time.Duration, once bool) er
 		return err
 	}
 	p := &play{out: out, folders: folders, at: house.at, wasm: wasm, once: once}
-	err = p.perform(playing, cast.scenes(p))
+	err = errors.Join(p.perform(playing, cast.scenes(p)), cast.wellBehaved())
 	if err == nil && !once {
 		stay(ctx, out, house.at, cast, folders)
 	}

@@ -58,6 +58,7 @@ func play(t *testing.T, platforms []stage.Platform, plugins []string, flags ...s
 		t.Fatal(err)
 	}
 	for _, name := range plugins {
+		ctx := within(t) // to build and to admit one takes its time on a busy machine
 		if _, err := h.people.Admit(ctx, folders, plugin(t, name), name); err != nil {
 			t.Fatal(err)
 		}

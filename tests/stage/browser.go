@@ -46,15 +46,36 @@ func (b *Browser) Close() { b.client.CloseIdleConnections() }
 
 // Open opens a page, and returns where that led and what it shows.
 func (b *Browser) Open(ctx context.Context, url string) (status int, at, page string, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	answer, page, err := get(ctx, b.client, url)
 	if err != nil {
 		return 0, "", "", err
 	}
-	answer, err := b.client.Do(r)
+	return answer.StatusCode, answer.Request.URL.String(), page, nil
+}
+
+// Hop opens a page and goes no further: it returns where the page leads, which is empty unless
+// it is a redirect.
+func (b *Browser) Hop(ctx context.Context, url string) (status int, to string, err error) {
+	once := *b.client
+	once.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	answer, _, err := get(ctx, &once, url)
 	if err != nil {
-		return 0, "", "", fmt.Errorf("open a page: %w", err)
+		return 0, "", err
+	}
+	return answer.StatusCode, answer.Header.Get("Location"), nil
+}
+
+// get makes one request and reads the page to its end.
+func get(ctx context.Context, c *http.Client, url string) (*http.Response, string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	answer, err := c.Do(r)
+	if err != nil {
+		return nil, "", fmt.Errorf("open a page: %w", err)
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	return answer.StatusCode, answer.Request.URL.String(), string(text), err
+	return answer, string(text), err
 }
