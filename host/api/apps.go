@@ -25,6 +25,9 @@ type AppKeeper interface {
 	// Assign and Discard return how many deliveries waited.
 	Assign(ctx context.Context, by domain.Actor, app contract.ConnectionID, key string, ws contract.WorkspaceID, c contract.ConnectionID) (int, error)
 	Discard(ctx context.Context, by domain.Actor, app contract.ConnectionID, key string) (int, error)
+	AppKeys(ctx context.Context, app contract.ConnectionID, p domain.Page) (items []domain.HeldRoute, next string, err error)
+	// ReleaseKey returns who had the key.
+	ReleaseKey(ctx context.Context, by domain.Actor, app contract.ConnectionID, key string) (domain.HeldRoute, error)
 }
 
 const (
@@ -116,6 +119,7 @@ func (s *Server) addApps() {
 	})
 	s.addAppSecrets()
 	s.addUnclaimed()
+	s.addAppKeys()
 }
 
 // shownConnections makes an answer of a page of connections.

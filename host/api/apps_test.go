@@ -61,6 +61,14 @@ func (f *fake) Discard(_ context.Context, _ domain.Actor, app contract.Connectio
 	return 2, f.did("discard %s of %s", key, app)
 }
 
+func (f *fake) AppKeys(_ context.Context, _ contract.ConnectionID, p domain.Page) ([]domain.HeldRoute, string, error) {
+	return []domain.HeldRoute{{Key: "portal:acme", Workspace: "wsp_1", Connection: "con_1"}}, f.paged(p), nil
+}
+
+func (f *fake) ReleaseKey(_ context.Context, by domain.Actor, app contract.ConnectionID, key string) (domain.HeldRoute, error) {
+	return domain.HeldRoute{Key: key, Workspace: "wsp_1", Connection: "con_1"}, f.did("release %s of %s by %s", key, app, by.Subject)
+}
+
 func TestApps(t *testing.T) {
 	for _, tt := range []struct {
 		name, method, path, body string
@@ -84,6 +92,9 @@ func TestApps(t *testing.T) {
 			`{"queued":2}`, "assign portal:acme of app_1 to con_1 of wsp_1 by olga"},
 		{"it is assigned to nobody", "POST", "/v1/apps/app_1/unclaimed/assign", `{"key":"portal:acme","workspace":"wsp_1"}`, 422, `"location":"body.connection"`, ""},
 		{"it is discarded", "DELETE", "/v1/apps/app_1/unclaimed/portal%3Aa%2Fb", "", 200, `{"discarded":2}`, "discard portal:a/b of app_1"},
+		{"who has which account", "GET", "/v1/apps/app_1/keys", "", 200, `{"key":"portal:acme","workspace":"wsp_1","connection":"con_1"}`, ""},
+		{"one is taken back", "DELETE", "/v1/apps/app_1/keys/portal%3Aa%2Fb", "", 200, `{"key":"portal:a/b","workspace":"wsp_1","connection":"con_1"}`,
+			"release portal:a/b of app_1 by olga"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := open(t)

@@ -44,7 +44,7 @@ func (s *Server) addDeliveries() {
 	}, s.listDeliveries)
 	register(s, route{
 		id: "get-delivery", method: http.MethodGet, path: deliveryPath, tag: "deliveries", allow: access(identity.DeliveryRead),
-		summary: "Read a delivery", description: "Administrators see its header fields, its query and, in base64, its body.",
+		summary: "Read a delivery", description: "Administrators see its header fields, its query and, in base64, its body, unless that is sealed because it seems to carry tokens.",
 	}, s.getDelivery)
 	register(s, route{
 		id: "replay-delivery", method: http.MethodPost, path: deliveryPath + "/replay", tag: "deliveries", allow: access(identity.DeliveryReplay),

@@ -89,6 +89,9 @@ func deliveryView(d domain.Delivery, who identity.Principal) domain.Delivery {
 	if !who.Can(identity.DeliveryReplay, d.Workspace) {
 		d.Headers, d.Query, d.Body = nil, "", nil
 	}
+	if d.Sealed {
+		d.Body = nil
+	}
 	return d
 }
 

@@ -102,7 +102,8 @@ type Media interface {
 	Thumbnail(sha256 string) (string, error)
 }
 
-// Limits bounds what a workspace uses. Its refusals are [Exceeded].
+// Limits bounds what a workspace uses, or an app: see domain.Connection.Budget. Its refusals are
+// [Exceeded].
 type Limits interface {
 	// AdmitDelivery takes one delivery with a body of so many bytes from the workspace's
 	// budgets. release is to be called once it is answered.

@@ -3,7 +3,6 @@ package broker
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
@@ -89,40 +88,4 @@ func (b *Broker) settleClaim(ctx context.Context, e domain.ClaimEnd) (domain.Job
 		return after, nil, fmt.Errorf("settle job %s: %w", e.JobID, err)
 	}
 	return after, nil, nil
-}
-
-// sealParked encrypts what an install carries, for as long as it waits: it may be a month.
-func (b *Broker) sealParked(d *domain.Delivery) error {
-	sealed := *d.Routed
-	payload, err := b.opts.Tokens.SealJournal(sealed.App, string(d.ID), []byte(sealed.Payload))
-	if err == nil && len(d.Body) > 0 {
-		d.Body, err = b.opts.Tokens.SealJournal(sealed.App, string(d.ID), d.Body)
-	}
-	if err != nil {
-		return fmt.Errorf("encrypt an install that waits: %w", err)
-	}
-	sealed.Payload, sealed.Sealed = base64.StdEncoding.EncodeToString(payload), true
-	d.Routed = &sealed
-	return nil
-}
-
-// openParked decrypts what sealParked encrypted, for one run: kept, it stays as it is.
-func (b *Broker) openParked(d domain.Delivery) (domain.Delivery, error) {
-	if d.Routed == nil || !d.Routed.Sealed {
-		return d, nil
-	}
-	open := *d.Routed
-	payload, err := base64.StdEncoding.DecodeString(open.Payload)
-	if err == nil {
-		payload, err = b.opts.Tokens.OpenJournal(open.App, string(d.ID), payload)
-	}
-	if err == nil && len(d.Body) > 0 {
-		d.Body, err = b.opts.Tokens.OpenJournal(open.App, string(d.ID), d.Body)
-	}
-	if err != nil {
-		return d, fmt.Errorf("decrypt install %s: %w", d.ID, err)
-	}
-	open.Payload, open.Sealed = string(payload), false
-	d.Routed = &open
-	return d, nil
 }

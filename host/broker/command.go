@@ -43,7 +43,7 @@ func (b *Broker) run(ctx context.Context, job domain.Job) (domain.Job, []domain.
 	if job.Kind == domain.JobClaim {
 		return b.claim(ctx, connection, job)
 	}
-	if wait := b.opts.Limits.Debt(job.Workspace); wait > 0 {
+	if wait := b.opts.Limits.Debt(connection.Budget()); wait > 0 {
 		return b.postponeCommand(ctx, job, wait)
 	}
 	return b.command(ctx, connection, job)

@@ -85,7 +85,7 @@ func withApp(t *testing.T, w *world) {
 	p.Manifest.Settings["cloud"] = manifest.Setting{Type: manifest.TypeURL, Title: "Cloud", Scope: manifest.ScopeApp}
 	p.Manifest.Settings["hosts"] = manifest.Setting{Type: manifest.TypeList, Title: "Hosts", Scope: manifest.ScopeApp, Default: "a.acme.test,b.acme.test"}
 	p.Manifest.Egress["cloud"] = manifest.EgressRule{Setting: "cloud", Methods: []string{"GET"}, Paths: []string{"/"},
-		Rates: []manifest.Rate{{Per: manifest.ScopeApp, RequestsPerSecond: 8}}}
+		Rates: []manifest.Rate{{Per: manifest.ScopeApp, RequestsPerSecond: 8}}, Redact: []string{"token"}}
 	p.Manifest.Egress["keys"] = manifest.EgressRule{Setting: "hosts", Methods: []string{"GET"}, Paths: []string{"/"}, Cached: true}
 	p.Manifest.Secrets["shared"] = manifest.Secret{Scope: manifest.ScopeApp, SendTo: []string{"cloud"}}
 	p.Manifest.Secrets["own"] = manifest.Secret{Default: "shared", SendTo: []string{"cloud"}}
@@ -192,12 +192,12 @@ func TestThePolicyTakesHostsFromTheAppAndFillsInCredentialsThatAreGranted(t *tes
 	w.run(t, w.send(t, "chat", "hi"))
 	var rules []string
 	for _, r := range policy.Rules {
-		rules = append(rules, fmt.Sprint(r.Name, " ", r.Scheme, "://", r.Host, ":", r.Port, " ", r.Secrets, " cached ", r.Cached, " rates ", len(r.Rates)))
+		rules = append(rules, fmt.Sprint(r.Name, " ", r.Scheme, "://", r.Host, ":", r.Port, " ", r.Secrets, " cached ", r.Cached, " rates ", len(r.Rates), " redact ", r.Redact))
 	}
 	want := []string{
-		"api https://acme.test:8443 [token] cached false rates 0",
-		"cloud https://cloud.test:443 [credential:receive_url own shared] cached false rates 1",
-		"keys https://a.acme.test:443 [] cached true rates 0", "keys https://b.acme.test:443 [] cached true rates 0",
+		"api https://acme.test:8443 [token] cached false rates 0 redact []",
+		"cloud https://cloud.test:443 [credential:receive_url own shared] cached false rates 1 redact [token]",
+		"keys https://a.acme.test:443 [] cached true rates 0 redact []", "keys https://b.acme.test:443 [] cached true rates 0 redact []",
 	}
 	if !slices.Equal(rules, want) || policy.App != "app_1" || policy.Sender != "con_1" {
 		t.Errorf("rules\n%s, want\n%s; app %q, sender %q", strings.Join(rules, "\n"), strings.Join(want, "\n"), policy.App, policy.Sender)

@@ -188,8 +188,8 @@ func TestThePolicyOfAConnectionIsManifestGrantAndSettings(t *testing.T) {
 	w.run(t, w.send(t, "chat", "hi"))
 	got, err := json.Marshal(seen)
 	want := `{"Plugin":"test","Sender":"con_1","App":"con_1","Rules":[` +
-		`{"Name":"api","Scheme":"https","Host":"acme.test","Port":8443,"Methods":["POST"],"Paths":["/api"],"Hosts":["*.test"],"Secrets":["token","second"],"Cached":false,"Rates":null},` +
-		`{"Name":"files","Scheme":"https","Host":"files.test","Port":443,"Methods":["GET"],"Paths":["/"],"Hosts":null,"Secrets":null,"Cached":false,"Rates":null}],` +
+		`{"Name":"api","Scheme":"https","Host":"acme.test","Port":8443,"Methods":["POST"],"Paths":["/api"],"Hosts":["*.test"],"Secrets":["token","second"],"Cached":false,"Rates":null,"Redact":null},` +
+		`{"Name":"files","Scheme":"https","Host":"files.test","Port":443,"Methods":["GET"],"Paths":["/"],"Hosts":null,"Secrets":null,"Cached":false,"Rates":null,"Redact":null}],` +
 		`"PrivateTargets":["127.0.0.1:8443"]}`
 	if err != nil || string(got) != want {
 		t.Errorf("policy\n%s, want\n%s", got, want)

@@ -50,10 +50,28 @@ type invocation struct {
 	// none was. renewed is the version that a refresh has made.
 	tokens  *domain.TokenSet
 	renewed uint64
+	// handed tells that a delivery's tokens were handed over, whether they are new or not; brings
+	// is what it seems to carry in the way of tokens, to a plugin that may take some.
+	handed bool
+	brings []string
 	// refresh is what the command renews; nil if it is none that does.
 	refresh *domain.Refresh
 	// recording is the invocation kept whole; nil if it never began.
 	recording *recording.Recording
+}
+
+// bring has the invocation run with a delivery, of which nothing is encrypted.
+func (inv *invocation) bring(d domain.Delivery) {
+	inv.body, inv.tracked, inv.received = d.Body, true, d.ReceivedAt
+	if inv.body == nil {
+		inv.body = []byte{}
+	}
+	if !takesTokens(inv.version) {
+		return
+	}
+	if inv.brings = tokensIn(d); inv.brings != nil {
+		inv.brings = append(inv.brings, bearers(d.Headers)...)
+	}
 }
 
 // encodable and decodable are the two halves of the contract's generated codec.
@@ -75,7 +93,7 @@ func (inv *invocation) call(ctx context.Context, in encodable, out contract.Deco
 	if result != nil {
 		used = *result
 	}
-	inv.broker.opts.Limits.ChargeFuel(inv.connection.Workspace, used.Fuel)
+	inv.broker.opts.Limits.ChargeFuel(inv.connection.Budget(), used.Fuel)
 	if err == nil {
 		err = decodeOutput(result.Output, out)
 	}

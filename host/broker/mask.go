@@ -15,7 +15,7 @@ const maskedBytes = 6
 
 // mask takes out of a recording the secrets that the platform itself sent, as one does that
 // puts a token into each webhook. They are known by this: the plugin had them compared, and
-// they were right. Each becomes as many x wherever it stands, so that the recording runs
+// they were right. Of a JWT that the plugin had verified it is the signature. Each becomes as many x wherever it stands, so that the recording runs
 // again as it ran.
 func mask(r *recording.Recording) {
 	for _, value := range compared(r) {
@@ -40,6 +40,9 @@ func mask(r *recording.Recording) {
 // to it: as they are, and as they stand in JSON.
 func compared(r *recording.Recording) (values [][]byte) {
 	for _, c := range r.Calls {
+		if signature := verified(c); len(signature) >= maskedBytes {
+			values = append(values, []byte(signature))
+		}
 		var asked contract.SecretEqual
 		var told contract.Verdict
 		if c.Function != string(contract.HostSecretEqual) || json.Unmarshal(c.Arguments, &asked) != nil ||
@@ -52,4 +55,16 @@ func compared(r *recording.Recording) (values [][]byte) {
 		}
 	}
 	return values
+}
+
+// verified returns the signature of a JWT that the plugin had verified and that is genuine: with
+// it, whoever reads the recording could send what the platform sent for as long as it is good.
+func verified(c recording.Call) string {
+	var asked contract.JWTVerify
+	var told contract.JWTVerifyResult
+	if c.Function != string(contract.HostJWTVerify) || contract.Unmarshal(c.Arguments, &asked) != nil ||
+		contract.Unmarshal(c.Answer, &told) != nil || told.Error != nil {
+		return ""
+	}
+	return asked.Token[strings.LastIndexByte(asked.Token, '.')+1:]
 }

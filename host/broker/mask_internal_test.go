@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/sandbox/recording"
 )
 
@@ -52,5 +53,24 @@ func TestASecretThatThePlatformSentIsMasked(t *testing.T) {
 	}
 	if len(after) != len(before) {
 		t.Errorf("it had %d bytes and has %d", len(before), len(after))
+	}
+}
+
+// TestAJWTThatIsGenuineLosesItsSignature: it stays one in form, so that the recording runs as it
+// ran. One that is not genuine is nobody's secret.
+func TestAJWTThatIsGenuineLosesItsSignature(t *testing.T) {
+	const genuine, forged = "aGVhZA.Y2xhaW1z.c2lnbmF0dXJlLW9mLWl0", "aGVhZA.Y2xhaW1z.Zm9yZ2VkLXNpZ25hdHVyZQ"
+	verify := func(token string, result *contract.JWTVerifyResult) recording.Call {
+		return recording.Call{Function: string(contract.HostJWTVerify), Answer: contract.Marshal(result),
+			Arguments: contract.Marshal(&contract.JWTVerify{Name: "client_secret", Algorithm: "HS256", Token: token})}
+	}
+	r := recording.Recording{Input: recording.Bytes(`["Bearer ` + genuine + `","Bearer ` + forged + `"]`), Calls: []recording.Call{
+		verify(genuine, &contract.JWTVerifyResult{Claims: contract.RawJSON(`{}`)}),
+		verify(forged, &contract.JWTVerifyResult{Error: &contract.HostError{Code: contract.HostRefused}}),
+	}}
+	mask(&r)
+	text := string(r.Input) + string(r.Calls[0].Arguments) + string(r.Calls[1].Arguments)
+	if strings.Contains(text, "c2lnbmF0") || strings.Count(text, "aGVhZA.Y2xhaW1z."+strings.Repeat("x", 20)) != 2 || strings.Count(text, forged) != 2 {
+		t.Errorf("masked to %s", text)
 	}
 }

@@ -12,9 +12,10 @@ import (
 
 // maskTokens takes the tokens out of a recording before it is kept: those that the plugin
 // handed over, and in a run that was to get some, whatever an answer or the input calls by
-// such a name, for such a run may fail before it hands them over.
-func maskTokens(r *recording.Recording) {
-	values := handedOver(r)
+// such a name, for such a run may fail before it hands them over. brought is what a delivery
+// brought.
+func maskTokens(r *recording.Recording, brought []string) {
+	values := append(handedOver(r), brought...)
 	getting := r.Export == string(contract.ExportRefreshCredentials)
 	if in := (contract.ExchangeCodeInput{}); r.Export == string(contract.ExportExchangeCode) && contract.Unmarshal(r.Input, &in) == nil {
 		getting = true

@@ -23,7 +23,7 @@ func TestTokensAreTakenOutOfARecordingAndNothingElse(t *testing.T) {
 		Outcome: recording.Outcome{Output: []byte(`{"failure":{"class":"retry","code":"none_at_all","message":"` + refresh + `"}}`)},
 	}
 	size := len(r.Input)
-	maskTokens(&r)
+	maskTokens(&r, nil)
 	text := string(r.Input) + string(r.Outcome.Output) + r.Logs[0].Text
 	for _, c := range r.Calls {
 		text += string(c.Arguments) + string(c.Answer)
@@ -46,7 +46,7 @@ func TestTokensAreTakenOutOfARecordingAndNothingElse(t *testing.T) {
 func TestARecordingWithoutTokensStaysAsItIs(t *testing.T) {
 	body := contract.Marshal(&contract.HTTPResult{Status: 200, Body: `{"access_token":"of-somebody-else-entirely"}`})
 	r := recording.Recording{Export: string(contract.ExportSendMessage), Calls: []recording.Call{{Function: string(contract.HostHTTPSend), Answer: body}}}
-	maskTokens(&r)
+	maskTokens(&r, nil)
 	if string(r.Calls[0].Answer) != string(body) {
 		t.Errorf("masked to %s", r.Calls[0].Answer)
 	}
@@ -61,7 +61,7 @@ func FuzzMaskTokens(f *testing.F) {
 			{Function: string(contract.HostCredentialsPut), Arguments: contract.Marshal(&contract.CredentialsPut{AccessToken: access, RefreshToken: refresh})},
 		}}
 		size := len(r.Calls[0].Answer)
-		maskTokens(&r)
+		maskTokens(&r, nil)
 		if len(r.Calls[0].Answer) != size {
 			t.Errorf("an answer of %d bytes became one of %d", size, len(r.Calls[0].Answer))
 		}

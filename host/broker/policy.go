@@ -65,7 +65,7 @@ func settingsOf(m *manifest.Manifest, c domain.Connection, app *domain.Connectio
 // it hangs on is not set, and with one for each host if that is a list.
 func resolve(name string, asked manifest.EgressRule, hangsOn manifest.SettingType, settings map[string]string) (rules []domain.EgressRule) {
 	rule := domain.EgressRule{Name: name, Scheme: "https", Host: strings.ToLower(asked.Host), Port: int(asked.Port),
-		Methods: asked.Methods, Paths: asked.Paths, Cached: asked.Cached, Rates: asked.Rates}
+		Methods: asked.Methods, Paths: asked.Paths, Cached: asked.Cached, Rates: asked.Rates, Redact: asked.Redact}
 	rule.Port = cmp.Or(rule.Port, 443)
 	if asked.Setting == "" {
 		return append(rules, rule)

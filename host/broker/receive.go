@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
+	"github.com/seed75a60ee1/patchbay/host/failpoint"
 	"github.com/seed75a60ee1/patchbay/host/registry"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 )
@@ -74,7 +76,7 @@ func (b *Broker) Receive(ctx context.Context, r Request) Answer {
 		b.opts.Log.Error("a delivery could not be taken: the store does not answer", "error", err)
 		return unavailable
 	}
-	release, err := b.opts.Limits.AdmitDelivery(connection.Workspace, int64(len(r.Body)))
+	release, err := b.opts.Limits.AdmitDelivery(connection.Budget(), int64(len(r.Body)))
 	if err != nil {
 		b.opts.Metrics.Delivery(connection.Plugin, "limited", 0)
 		return tooMany(err)
@@ -141,7 +143,7 @@ func (b *Broker) attempt(ctx context.Context, c domain.Connection, d *domain.Del
 		case err == nil:
 			return answer, outcome, nil, nil
 		case !errors.Is(err, domain.ErrConflict):
-			if d.Routed != nil && d.Routed.Sealed { // what it carries is not to stand anywhere in the clear
+			if encrypted(*d) { // what it carries is not to stand anywhere in the clear
 				return Answer{}, "", nil, err
 			}
 			return Answer{}, "", inv.packed(), err
@@ -172,17 +174,14 @@ func (b *Broker) lock(c contract.ConnectionID) *sync.Mutex {
 
 // once is one run of the plugin with its commit.
 func (b *Broker) once(ctx context.Context, inv *invocation, d domain.Delivery, how taking) (Answer, string, error) {
-	d, err := b.openParked(d)
+	open, err := b.opened(d)
 	if err != nil {
 		return Answer{}, "", err
 	}
-	inv.body, inv.tracked, inv.received = d.Body, true, d.ReceivedAt
-	if inv.body == nil {
-		inv.body = []byte{}
-	}
+	inv.bring(open)
 	in := &contract.ReceiveInput{Delivery: d.Delivery, Connection: inv.connectionInfo()}
-	if d.Routed != nil {
-		in.Routed = &contract.Routed{Key: d.Routed.Key, Payload: d.Routed.Payload, Parked: d.Routed.Parked}
+	if r := open.Routed; r != nil {
+		in.Routed = &contract.Routed{Key: r.Key, Payload: r.Payload, Parked: r.Parked}
 	}
 	var out contract.ReceiveOutput
 	done := b.turns.take()
@@ -206,8 +205,9 @@ func (b *Broker) newInvocation(v *registry.Version, c domain.Connection, e contr
 // reject counts and audits a delivery that the plugin did not believe. Nothing else of
 // the plugin's output takes effect. claim is the job that ran it, if one did.
 func (b *Broker) reject(ctx context.Context, c domain.Connection, d domain.Delivery, out contract.ReceiveOutput, claim string) (Answer, string, error) {
-	d.State, d.Body, d.Response = domain.DeliveryRejected, nil, out.Response
+	d.State, d.Body, d.Sealed, d.Response = domain.DeliveryRejected, nil, false, out.Response
 	d.Code, d.Reason, d.Attempts, d.Routed = out.Rejected.Code, out.Rejected.Reason, d.Attempts+1, nil
+	d.Headers = withoutBearers(d.Headers) // it does not run again
 	keep := func() error { return b.opts.Store.KeepDelivery(ctx, d, nil) }
 	if claim != "" {
 		keep = func() error {
@@ -218,7 +218,7 @@ func (b *Broker) reject(ctx context.Context, c domain.Connection, d domain.Deliv
 	if err := keep(); err != nil {
 		return Answer{}, "", fmt.Errorf("keep a rejected delivery: %w", err)
 	}
-	b.audit(ctx, "platform", "delivery.rejected", c, string(d.ID), d.Code+": "+d.Reason)
+	b.audit(ctx, "platform", "delivery.rejected", c, string(d.ID), strings.TrimSuffix(d.Code+": "+d.Reason, ": "))
 	b.strike(ctx, c, out.Rejected)
 	return b.answer(ctx, c, d.ID, out.Response), "rejected", nil
 }
@@ -228,6 +228,10 @@ func (b *Broker) commit(ctx context.Context, inv *invocation, d domain.Delivery,
 	if how.claim == "" { // else the platform was answered before
 		d.Response = out.Response
 	}
+	if inv.brings != nil && !inv.handed {
+		d = b.shelved(d)
+	}
+	d.Headers = withoutBearers(d.Headers) // it does not run again
 	effects := domain.DeliveryEffects{
 		Effects: inv.effects(out.Events, out.Commands), Delivery: d,
 		RepeatWindow: b.repeatWindow(inv.version), ClaimJob: how.claim,
@@ -235,8 +239,11 @@ func (b *Broker) commit(ctx context.Context, inv *invocation, d domain.Delivery,
 	if how.forced {
 		effects.Delivery.DedupeKey, effects.RepeatWindow = "", 0
 	}
-	if inv.tokens != nil { // they stand in the body in the clear, and it need not run again
-		effects.Delivery.Body, effects.Delivery.PayloadRemovedAt = nil, inv.now
+	if inv.handed { // they stand in the body in the clear, and it need not run again
+		effects.Delivery.Body, effects.Delivery.PayloadRemovedAt, effects.Delivery.Sealed = nil, inv.now, false
+	}
+	if how.claim != "" {
+		failpoint.Hit(failpoint.ClaimBeforeCommit)
 	}
 	committed, err := b.opts.Store.CommitDelivery(ctx, effects)
 	if err != nil {
@@ -265,6 +272,7 @@ func (b *Broker) supersede(ctx context.Context, d domain.Delivery) error {
 	if d.ReplayedAt.IsZero() {
 		return nil
 	}
+	d = b.shelved(d)
 	d.State = domain.DeliverySuperseded
 	if err := b.opts.Store.KeepDelivery(ctx, d, nil); err != nil {
 		return fmt.Errorf("keep a superseded delivery: %w", err)
@@ -284,6 +292,7 @@ const timeToKeep = 5 * time.Second
 
 // keepFailed keeps the raw delivery, so that it can be replayed once the cause is mended.
 func (b *Broker) keepFailed(ctx context.Context, c domain.Connection, d domain.Delivery, recorded []byte, cause error) Answer {
+	d = b.shelved(d)
 	d.State, d.Code, d.Reason, d.Attempts = domain.DeliveryFailed, failureCode(cause), bounded(cause.Error()), d.Attempts+1
 	d.Body = bytes.Clone(d.Body)
 	d.Response = contract.Response{Status: int64(unavailable.Status), Headers: unavailable.Headers, Body: string(unavailable.Body)}

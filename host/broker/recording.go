@@ -12,18 +12,18 @@ import (
 )
 
 // packed is the recording of the invocation as the store keeps it; nil if there is none.
-// The raw body is left out of it: the store has that already.
+// The raw body is left out of it: the store has that already, unless its tokens were taken.
 func (inv *invocation) packed() []byte {
 	if inv.recording == nil {
 		return nil
 	}
 	for i := range inv.recording.Calls {
 		c := &inv.recording.Calls[i]
-		if c.Function == string(contract.HostDeliveryBody) && inv.body != nil && bytes.Equal(c.Answer, inv.body) {
+		if c.Function == string(contract.HostDeliveryBody) && !inv.handed && inv.body != nil && bytes.Equal(c.Answer, inv.body) {
 			c.Answer = nil
 		}
 	}
-	maskTokens(inv.recording)
+	maskTokens(inv.recording, inv.brings)
 	return inv.recording.Pack()
 }
 
@@ -31,7 +31,11 @@ func (inv *invocation) packed() []byte {
 // as a file that "patchbay plugin replay" takes. No secret is in it: see mask. domain.ErrNotFound if none is kept, or
 // not any more.
 func (b *Broker) Recording(ctx context.Context, ws contract.WorkspaceID, owner string, run int) ([]byte, error) {
-	body, err := b.recorded(ctx, ws, owner)
+	d, err := b.recorded(ctx, ws, owner)
+	guarded := encrypted(d)
+	if err == nil {
+		d, err = b.opened(d)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -46,12 +50,12 @@ func (b *Broker) Recording(ctx context.Context, ws contract.WorkspaceID, owner s
 	for i := range r.Calls {
 		c := &r.Calls[i]
 		if c.Function == string(contract.HostDeliveryBody) && c.Answer == nil && c.Failure == nil {
-			c.Answer = body
+			c.Answer = append([]byte{}, d.Body...)
 		}
 	}
 	mask(r)
-	if len(handedOver(r)) > 0 {
-		maskTokens(r) // the body of a delivery was left out when the recording was made
+	if guarded || len(handedOver(r)) > 0 { // its body was left out when the recording was made
+		maskTokens(r, tokensIn(d))
 	}
 	return r.Encode()
 }
@@ -65,19 +69,19 @@ func (b *Broker) Recordings(ctx context.Context, ws contract.WorkspaceID, owner 
 	return b.opts.Store.Recordings(ctx, owner)
 }
 
-// recorded makes sure that the workspace owns a delivery or a command, and returns the body
-// of a delivery.
-func (b *Broker) recorded(ctx context.Context, ws contract.WorkspaceID, owner string) (body []byte, err error) {
+// recorded makes sure that the workspace owns a delivery or a command, and returns the
+// delivery, if it is one.
+func (b *Broker) recorded(ctx context.Context, ws contract.WorkspaceID, owner string) (domain.Delivery, error) {
 	d, err := b.opts.Store.Delivery(ctx, contract.DeliveryID(owner))
 	if err == nil && d.Workspace == ws {
-		return append([]byte{}, d.Body...), nil
+		return d, nil
 	}
 	if err != nil && !errors.Is(err, domain.ErrNotFound) {
-		return nil, err
+		return domain.Delivery{}, err
 	}
 	job, err := b.opts.Store.Job(ctx, owner)
 	if err == nil && job.Workspace != ws {
 		err = fmt.Errorf("%q: %w", owner, domain.ErrNotFound)
 	}
-	return nil, err
+	return domain.Delivery{}, err
 }

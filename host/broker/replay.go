@@ -36,6 +36,9 @@ func (b *Broker) ReplayDelivery(ctx context.Context, by domain.Actor, ws contrac
 	d.ReplayedAt, d.Code, d.Reason = b.opts.Now(), "", ""
 	b.audit(ctx, by.Subject, "delivery.replayed", connection, string(id), "")
 	if connection.IsApp {
+		if d, err = b.opened(d); err != nil {
+			return domain.Delivery{}, fmt.Errorf("replay delivery %s: %w", id, err)
+		}
 		b.route(ctx, connection, d, arrival{forced: force, leave: func() {}})
 	} else {
 		b.process(ctx, connection, d, force)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
+	"github.com/seed75a60ee1/patchbay/host/failpoint"
 	"github.com/seed75a60ee1/patchbay/host/registry"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
@@ -96,10 +97,7 @@ func (b *Broker) routeOnce(ctx context.Context, v *registry.Version, app domain.
 	if !d.ReplayedAt.IsZero() {
 		inv.now = d.ReceivedAt
 	}
-	inv.body, inv.tracked, inv.received = d.Body, true, d.ReceivedAt
-	if inv.body == nil {
-		inv.body = []byte{}
-	}
+	inv.bring(d)
 	in := &contract.RouteInput{Delivery: d.Delivery, App: app.ID, Settings: v.Manifest.In(manifest.ScopeApp).WithDefaults(app.Settings)}
 	var r routed
 	done := b.turns.take()
@@ -188,7 +186,7 @@ func (b *Broker) receiveRouted(ctx context.Context, app domain.Connection, holde
 		err = fmt.Errorf("connection %s is not of app %s: %w", holder, app.ID, domain.ErrNotFound)
 	}
 	if err == nil && !d.ReplayedAt.IsZero() { // it was kept as the app's
-		err = b.opts.Store.HandOver(ctx, d.ID, c.ID, *d.Routed)
+		err = b.opts.Store.HandOver(ctx, d.ID, c.ID, *b.shelved(d).Routed)
 	}
 	if err != nil {
 		return b.counted(app, d, b.keepFailed(ctx, app, d, r.recording, err), "failed")
@@ -217,14 +215,19 @@ func (b *Broker) park(ctx context.Context, app domain.Connection, d domain.Deliv
 	d.Routed = &waits
 	n := domain.NewParked{Kept: d, Bounds: b.opts.Parking, OnlyBehind: r.out.Park == nil,
 		Parked: domain.Parked{Delivery: d.ID, App: app.ID, Key: r.out.Key, DedupeKey: r.out.DedupeKey, At: now}}
+	n.Kept.Headers = withoutBearers(d.Headers) // route has judged it, and receive goes by what route found out
 	if p := r.out.Park; p != nil {
 		n.Title, n.Install = p.Title, p.Install
 		n.ExpiresAt = now.Add(min(time.Duration(p.Seconds)*time.Second, b.opts.MaxParkTime))
 	}
 	if n.Install {
-		if err := b.sealParked(&n.Kept); err != nil {
+		sealed, err := b.sealed(n.Kept)
+		if err != nil {
 			return b.counted(app, d, b.keepFailed(ctx, app, d, nil, err), "failed")
 		}
+		n.Kept = sealed
+	} else {
+		n.Kept = b.shelved(n.Kept)
 	}
 	parking, err := b.opts.Store.ParkDelivery(ctx, n)
 	switch {
@@ -244,6 +247,7 @@ func (b *Broker) park(ctx context.Context, app domain.Connection, d domain.Deliv
 		}
 		return b.counted(app, d, b.answer(ctx, app, parking.First, parking.Response), "duplicate")
 	}
+	failpoint.Hit(failpoint.RouteAfterPark)
 	return b.counted(app, d, b.answer(ctx, app, d.ID, d.Response), "parked")
 }
 

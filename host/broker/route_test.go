@@ -429,6 +429,13 @@ func TestAFullParkingSpaceIs503AndToldOnce(t *testing.T) {
 	if err != nil || len(kept) != 6 {
 		t.Errorf("kept %d, %v", len(kept), err)
 	}
+	for range 7 { // it is told again once an hour, however often it happens
+		w.now.Add(600)
+		w.send(t, "k/more")
+	}
+	if notices, _, err = w.store.Notices(t.Context(), domain.NoticeFilter{Kind: domain.NoticeParkingFull}, domain.Page{}); err != nil || len(notices) != 2 {
+		t.Errorf("after an hour notices %+v, %v", notices, err)
+	}
 }
 
 func TestADeliveryThatRouteFailsOnIsReplayedThroughRoute(t *testing.T) {

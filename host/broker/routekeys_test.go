@@ -134,6 +134,9 @@ func TestATenantOverItsLimitIsToldToWait(t *testing.T) {
 	if answer := w.send(t, "k2/x"); answer.Status != 200 {
 		t.Errorf("the other tenant was answered %d", answer.Status)
 	}
+	if n := w.counts.deliveries["limited"]; n != 1 {
+		t.Errorf("%d were counted as limited", n)
+	}
 	for ws, n := range full.open {
 		if n != 0 {
 			t.Errorf("%d places of %s were not given back", n, ws)
@@ -146,6 +149,12 @@ type perWorkspace struct {
 	*limits
 	full contract.WorkspaceID
 	open map[contract.WorkspaceID]int
+	// charged is who paid for fuel.
+	charged []contract.WorkspaceID
+}
+
+func (l *perWorkspace) ChargeFuel(ws contract.WorkspaceID, _ int64) {
+	l.charged = append(l.charged, ws)
 }
 
 func (l *perWorkspace) AdmitDelivery(ws contract.WorkspaceID, bytes int64) (func(), error) {
@@ -191,5 +200,81 @@ func TestABrowserIsSentToTheConsentPage(t *testing.T) {
 	kept, _, err := w.store.Deliveries(t.Context(), domain.DeliveryFilter{}, domain.Page{})
 	if err != nil || len(kept) != 0 {
 		t.Errorf("kept %+v, %v", kept, err)
+	}
+}
+
+// TestAFloodThatComesToOneAppIsPaidByThatApp: the others, which are in the same workspace, go on.
+func TestAFloodThatComesToOneAppIsPaidByThatApp(t *testing.T) {
+	w := newAppWorld(t, sorter)
+	full := &perWorkspace{limits: &w.limits, full: w.app.Budget(), open: map[contract.WorkspaceID]int{}}
+	w.opts.Limits = full
+	w.restart()
+	second := w.app
+	second.ID, second.Endpoint = "app_2", "other-end-point"
+	if err := w.store.CreateConnection(t.Context(), second, nil); err != nil {
+		t.Fatal(err)
+	}
+	if answer := w.send(t, "k1/x"); answer.Status != 429 {
+		t.Errorf("the app over its limit answered %d", answer.Status)
+	}
+	answer := w.Receive(t.Context(), broker.Request{Endpoint: second.Endpoint, Method: "POST", Body: []byte("k1/x")})
+	if answer.Status != 202 || !slices.Equal(full.charged, []contract.WorkspaceID{second.Budget()}) {
+		t.Errorf("the other app answered %d, and %q paid", answer.Status, full.charged)
+	}
+	if second.Budget() == w.app.Budget() || domain.BudgetWorkspace(second.Budget()) != domain.HostWorkspace || w.a.Budget() != w.a.Workspace {
+		t.Errorf("budgets %q, %q and %q", w.app.Budget(), second.Budget(), w.a.Budget())
+	}
+}
+
+// TestAKeyThatWasRefusedIsNotRegisteredWhenTheCommandGoesOn: what was answered once is answered
+// so again, whoever has the key by then.
+func TestAKeyThatWasRefusedIsNotRegisteredWhenTheCommandGoesOn(t *testing.T) {
+	var codes []string
+	w := newAppWorld(t, registers("k", &codes))
+	w.platform("set")
+	w.assign(t, "k", w.a.ID)
+	job := w.reconcile(t, w.b)
+	w.runCut(t, job)
+	if after := w.run(t, job); after.State != domain.JobDone || after.Attempts != 1 {
+		t.Errorf("the job is %s after %d attempts: %+v", after.State, after.Attempts, after.Failure)
+	}
+	if holder, _, err := w.store.RouteOf(t.Context(), w.app.ID, "k"); err != nil || holder != w.a.ID {
+		t.Errorf("the key is %q's, %v", holder, err)
+	}
+	if len(codes) < 2 || codes[len(codes)-1] != contract.HostConflict {
+		t.Errorf("the plugin was told %q", codes)
+	}
+}
+
+// TestAClaimThatRepeatsAnotherDeliveryEnds: the platform sent it twice while nobody had the key,
+// in two guises, which only receive knows for one.
+func TestAClaimThatRepeatsAnotherDeliveryEnds(t *testing.T) {
+	w := newAppWorld(t, func(_ context.Context, g *call) ([]byte, error) {
+		text := body(g)
+		if g.Export == string(contract.ExportRoute) {
+			return contract.Marshal(&contract.RouteOutput{Key: "k", DedupeKey: text, Park: &contract.Parking{Seconds: 600},
+				Response: contract.Response{Status: 200}}), nil
+		}
+		out := said("chat", text)
+		out.DedupeKey = "the same"
+		return contract.Marshal(out), nil
+	})
+	first, second := w.send(t, "one").Delivery, w.send(t, "two").Delivery
+	jobs := w.assign(t, "k", w.a.ID)
+	if ran := w.runClaims(t); ran != 2 {
+		t.Errorf("%d claims ran", ran)
+	}
+	for i, want := range []struct {
+		id    contract.DeliveryID
+		state domain.DeliveryState
+	}{{first, domain.DeliveryAccepted}, {second, domain.DeliverySuperseded}} {
+		d, err := w.store.Delivery(t.Context(), want.id)
+		job, jobErr := w.store.Job(t.Context(), jobs[i].ID)
+		if err != nil || jobErr != nil || d.State != want.state || job.State != domain.JobDone {
+			t.Errorf("delivery %d is %s and its job %s, %v, %v", i+1, d.State, job.State, err, jobErr)
+		}
+	}
+	if _, behind, err := w.store.RouteOf(t.Context(), w.app.ID, "k"); err != nil || behind {
+		t.Errorf("something still waits: %t, %v", behind, err)
 	}
 }

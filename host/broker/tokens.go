@@ -131,6 +131,7 @@ func (inv *invocation) takeTokens(ctx context.Context, in *contract.CredentialsP
 		if err == nil && !known {
 			inv.tokens = &set
 		}
+		inv.handed = inv.handed || err == nil
 		return err
 	}
 	var from *uint64

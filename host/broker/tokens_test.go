@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -395,8 +396,8 @@ func TestNewTokensSurviveACrashBeforeTheyAreSaved(t *testing.T) {
 	cut := &cutting{Store: w.store}
 	cut.after = func(entries [][]byte) bool {
 		for _, e := range entries {
-			if bytes.Contains(e, []byte("token")) {
-				t.Errorf("the journal holds %q", e)
+			if e[0] == '{' {
+				t.Errorf("the journal holds %q in the clear", e)
 			}
 		}
 		writes++
@@ -433,5 +434,52 @@ func TestTokensThatCannotBeSentAreRefused(t *testing.T) {
 		if told == nil || told.Code != contract.HostInvalid || w.set(t).Held() {
 			t.Errorf("%.10q was answered %+v", bad, told)
 		}
+	}
+}
+
+// TestARefreshMayHandOverTwice: the second pair follows the first, as of a platform whose answer
+// comes in two parts.
+func TestARefreshMayHandOverTwice(t *testing.T) {
+	w, p := newTokenWorld(t, manifest.TokenRule{})
+	p.install(t)
+	w.plugins.set(func(_ context.Context, g *call) ([]byte, error) {
+		for _, access := range []string{"access-token-1", "access-token-2"} {
+			if done := ask[contract.Done](g, contract.HostCredentialsPut, &contract.CredentialsPut{AccessToken: access, RefreshToken: "refresh"}); done.Error != nil {
+				return nil, done.Error
+			}
+		}
+		return contract.Marshal(&contract.CommandOutput{}), nil
+	}, nil)
+	if after := w.run(t, w.due(t, contract.RefreshDue)); after.State != domain.JobDone {
+		t.Fatalf("the refresh is %v with %+v", after.State, after.Failure)
+	}
+	if set := w.set(t); set.Version != 3 {
+		t.Errorf("kept is version %d", set.Version)
+	}
+}
+
+// TestACommandIsNotRunAgainForEverBecauseTokensAreReplaced: somebody else may replace them each
+// time.
+func TestACommandIsNotRunAgainForEverBecauseTokensAreReplaced(t *testing.T) {
+	w, p := newTokenWorld(t, manifest.TokenRule{})
+	p.install(t)
+	p.refuseAll = true
+	job, runs := w.send(t, "chat", "hi"), 0
+	w.outside.send = func(policy domain.EgressPolicy, reveal secret.Reveal, r contract.HTTPRequest) *contract.HTTPResult {
+		answer := p.send(policy, reveal, r)
+		_, err := w.opts.Tokens.Put(t.Context(), domain.Connection{ID: "con_1", Workspace: "wsp_1"},
+			&contract.CredentialsPut{AccessToken: fmt.Sprint("access-token-", runs)}, nil, time.Unix(w.now.Load(), 0))
+		if err != nil {
+			t.Error(err)
+		}
+		return answer
+	}
+	for job.State == domain.JobQueued && runs < 20 {
+		job = w.run(t, job)
+		runs++
+		w.now.Add(2)
+	}
+	if job.State != domain.JobParked || runs != 5 || job.Attempts != 1 {
+		t.Errorf("after %d runs the message is %v with %d attempts, %+v", runs, job.State, job.Attempts, job.Failure)
 	}
 }

@@ -107,3 +107,20 @@ func (c *Client) Discard(ctx context.Context, id contract.ConnectionID, key stri
 	}](ctx, c, request{method: http.MethodDelete, path: at("apps", string(id), "unclaimed", key)})
 	return answer.Discarded, err
 }
+
+// AppKey is an account of an app that leads to a connection.
+type AppKey struct {
+	Key        string                `json:"key"`
+	Workspace  contract.WorkspaceID  `json:"workspace"`
+	Connection contract.ConnectionID `json:"connection"`
+}
+
+// AppKeys lists which accounts of an app lead to which connections.
+func (c *Client) AppKeys(ctx context.Context, id contract.ConnectionID, p domain.Page) (Page[AppKey], error) {
+	return list[AppKey](ctx, c, at("apps", string(id), "keys"), paged(p))
+}
+
+// ReleaseAppKey takes an account from the connection that has it, and returns who that was.
+func (c *Client) ReleaseAppKey(ctx context.Context, id contract.ConnectionID, key string) (AppKey, error) {
+	return exchange[AppKey](ctx, c, request{method: http.MethodDelete, path: at("apps", string(id), "keys", key)})
+}

@@ -104,14 +104,16 @@ func (t *Tokens) tell(ctx context.Context, s domain.TokenSet, c domain.Connectio
 
 // condition is what is wrong with a token set; nil if nothing is.
 func condition(s domain.TokenSet, c domain.Connection, o domain.TokenOwner, now time.Time) *contract.StateChange {
-	action := "Authorise the connection again."
+	action := "Connect the account anew, as the setup steps of the connection say."
 	switch {
 	case o.Obtains && c.IsApp:
 		action = "Check the app's settings and secrets, and have its credentials renewed."
 	case o.Obtains:
 		action = "Check the connection's settings and secrets, and have its credentials renewed."
 	case c.IsApp:
-		action = "Authorise the app again."
+		action = "Register the app anew, as its setup steps say."
+	case o.Consents:
+		action = "Authorise the connection again."
 	}
 	switch {
 	case !s.RefusedAt.IsZero() && s.FailedWith != nil && gaveUp(*s.FailedWith):

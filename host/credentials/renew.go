@@ -17,9 +17,9 @@ import (
 const (
 	// defaultAheadPercent is how much of an access token's life is left when it is renewed.
 	defaultAheadPercent = 20
-	// leastAge is how old a token set is before it is renewed because of a 401 (or half its
-	// life, if that is less), or because it came expired: a platform that refuses whatever it
-	// gets is not asked without end.
+	// leastAge is how old a token set is before it is renewed because it came expired, or because
+	// of a 401 although it never worked or was itself got because of one (or half its life, if
+	// that is less): a platform that refuses whatever it gets is not asked without end.
 	leastAge = 10 * time.Second
 	// lookAgain is when an owner is looked at again whose refresh was queued, in case nothing
 	// comes of that; lookAgainFailed when it could not be looked at, and lookForPlugin when its
@@ -168,6 +168,8 @@ func dueAt(s domain.TokenSet, rule manifest.TokenRule) (time.Time, contract.Refr
 	switch {
 	case !s.Held():
 		return s.ObtainedAt, contract.RefreshMissing
+	case !s.StaleAt.IsZero() && s.Proven && !s.AfterRefusal:
+		return s.StaleAt, contract.RefreshRefused
 	case !s.StaleAt.IsZero():
 		return later(s.StaleAt, s.ObtainedAt.Add(least)), contract.RefreshRefused
 	}

@@ -167,7 +167,7 @@ func (t *Tokens) Draft(ctx context.Context, c domain.Connection, in *contract.Cr
 	if renews && used != next.Refresh {
 		next.Previous = used
 	}
-	set.CanRefresh = next.Refresh != ""
+	set.CanRefresh, set.AfterRefusal = next.Refresh != "", renews && !before.StaleAt.IsZero()
 	if sound(before) && old.Access == next.Access && old.Refresh == next.Refresh && before.ExpiresAt.Equal(set.ExpiresAt) {
 		return before, true, nil
 	}

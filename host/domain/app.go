@@ -12,6 +12,13 @@ type RouteWrite struct {
 	Delete bool
 }
 
+// HeldRoute is a key of an app, and the connection that it leads to.
+type HeldRoute struct {
+	Key        string
+	Workspace  contract.WorkspaceID
+	Connection contract.ConnectionID
+}
+
 // Routed is what route found out about a delivery that came to an app's address.
 type Routed struct {
 	// App is the app that it came to.
@@ -21,8 +28,8 @@ type Routed struct {
 	Payload string `json:"payload,omitempty"`
 	// Parked tells that it waited, and that the platform was answered then.
 	Parked bool `json:"parked,omitempty"`
-	// Sealed tells that Payload, which is base64 then, and the body of the delivery are encrypted
-	// with the app and the delivery as associated data: an install carries tokens.
+	// Sealed tells that Payload, which is base64 then, is encrypted as the body of a sealed
+	// delivery is: an install carries tokens.
 	Sealed bool `json:"sealed,omitempty"`
 }
 

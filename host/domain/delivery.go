@@ -38,6 +38,9 @@ type Delivery struct {
 	State  DeliveryState `json:"state"`
 	// Body is the raw body. It is kept in every state but DeliveryRejected and DeliveryExpired.
 	Body []byte `json:"body,omitempty"`
+	// Sealed tells that Body is encrypted, with the delivery's id as associated data, because it
+	// seems to carry tokens; BodySHA256 and BodyBytes are those of what came.
+	Sealed bool `json:"sealed,omitempty"`
 	// BodySHA256 is the hash of the raw body, hex.
 	BodySHA256 string `json:"body_sha256"`
 	// DedupeKey is what the plugin named it.

@@ -31,6 +31,9 @@ type EgressRule struct {
 	Cached bool
 	// Rates bounds how often requests go out by this rule.
 	Rates []manifest.Rate
+	// Redact names members of JSON answers whose values are taken out. Where several rules allow
+	// a request, those of all of them are.
+	Redact []string
 }
 
 // EgressPolicy is everything that one invocation may send. What it does not allow is

@@ -35,6 +35,9 @@ type TokenSet struct {
 	// StaleAt is when the platform answered 401 to the access token, which is not sent any more;
 	// zero if it has not.
 	StaleAt time.Time `json:"stale_at,omitzero"`
+	// AfterRefusal tells that it was got because of a 401: another 401 soon after is no reason to
+	// hurry.
+	AfterRefusal bool `json:"after_refusal,omitempty"`
 	// RefusedAt is when the platform refused to renew it for good, or when the host gave up;
 	// zero if neither. The access token may work on until it expires.
 	RefusedAt time.Time `json:"refused_at,omitzero"`
@@ -65,6 +68,8 @@ type TokenOwner struct {
 	// Renews tells that the plugin can renew token sets, and Obtains that it can get a first one
 	// by itself.
 	Renews, Obtains bool
+	// Consents tells that a person authorises the connection in a browser.
+	Consents bool
 	// Since, if it is not zero, has a refusal before it count no more where the plugin can get
 	// a token set by itself: what it needs for that may be another thing now.
 	Since time.Time
@@ -79,7 +84,8 @@ func TokenOwnerOf(m *manifest.Manifest, c Connection) (TokenOwner, manifest.Toke
 	}
 	rule := m.Tokens[string(scope)]
 	return TokenOwner{ID: c.ID, Workspace: c.Workspace, Obtains: rule.Obtain,
-		Renews: slices.Contains(m.Abilities, contract.ExportRefreshCredentials)}, rule
+		Renews:   slices.Contains(m.Abilities, contract.ExportRefreshCredentials),
+		Consents: slices.Contains(m.Abilities, contract.ExportAuthorizeURL) && !c.IsApp}, rule
 }
 
 // TokenStatus is what people may know of a token set. It holds no token.

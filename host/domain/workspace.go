@@ -2,6 +2,7 @@ package domain
 
 import (
 	"io"
+	"strings"
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
@@ -97,6 +98,22 @@ type Connection struct {
 	// the last message that the platform accepted.
 	LastInboundAt  time.Time `json:"last_inbound_at,omitzero"`
 	LastOutboundAt time.Time `json:"last_outbound_at,omitzero"`
+}
+
+// Budget names whose limits pay for what is done for the connection: its workspace's. Each app
+// has what the host's workspace may on its own, so that what comes to one does not use up what
+// the others need.
+func (c Connection) Budget() contract.WorkspaceID {
+	if c.IsApp {
+		return c.Workspace + "/" + contract.WorkspaceID(c.ID)
+	}
+	return c.Workspace
+}
+
+// BudgetWorkspace is the workspace whose limits a budget has.
+func BudgetWorkspace(budget contract.WorkspaceID) contract.WorkspaceID {
+	ws, _, _ := strings.Cut(string(budget), "/")
+	return contract.WorkspaceID(ws)
 }
 
 // Secret is one named secret of a connection, encrypted. A secret may have several

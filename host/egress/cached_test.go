@@ -170,3 +170,32 @@ func TestWhatWasUsedLongestAgoMakesRoom(t *testing.T) {
 		t.Error("what was used last is gone, or what was not is there")
 	}
 }
+
+// TestSoManyHostsAsAreCountedAtOnce: those that nobody asked for a minute make room, and while
+// all are being asked another one is not.
+func TestSoManyHostsAsAreCountedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newCache(CacheOptions{})
+		for i := range maxMeters {
+			if wait := k.meter(fmt.Sprint("host ", i)); wait != 0 {
+				t.Fatalf("host %d has to wait %v", i, wait)
+			}
+			if i == maxMeters/2 {
+				time.Sleep(30 * time.Second)
+			}
+		}
+		if wait := k.meter("one more"); wait != time.Minute {
+			t.Errorf("one more has to wait %v", wait)
+		}
+		if wait := k.meter("host 1"); wait != 0 {
+			t.Errorf("one that is counted has to wait %v", wait)
+		}
+		time.Sleep(30 * time.Second)
+		if wait := k.meter("one more"); wait != 0 {
+			t.Errorf("when half were not asked for a minute it has to wait %v", wait)
+		}
+		if n := len(k.meters); n > maxMeters/2+2 || n < maxMeters/2-2 {
+			t.Errorf("%d hosts are counted", n)
+		}
+	})
+}

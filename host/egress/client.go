@@ -15,11 +15,13 @@
 package egress
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,9 +76,13 @@ type Exchange struct {
 	// Status is the platform's, and Code the code of a HostError; one of them is zero.
 	Status int
 	Code   string
-	// Err is the cause of Code for the operator; may be nil.
+	// Err says why Code, for the operator.
 	Err  error
 	Took time.Duration
+	// Wait is how long the plugin was told to wait before it asks again, where the host sent
+	// nothing and will by then: a token is being renewed, a rate is used up, a destination is
+	// left alone. 0 otherwise.
+	Wait time.Duration
 }
 
 // Client makes requests. It is safe for use by many goroutines, and must be closed.
@@ -167,13 +173,26 @@ func (c *Client) Send(ctx context.Context, p domain.EgressPolicy, reveal secret.
 	return c.exchange(ctx, p, reveal, draft, r.TimeoutMillis)
 }
 
+// hostIn is the host of a URL that a plugin wrote; empty if it is no URL. A host holds no
+// secret: placeholders stand behind it.
+func hostIn(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
 // exchange plans, sends, reads and reports one request.
 func (c *Client) exchange(ctx context.Context, p domain.EgressPolicy, reveal secret.Reveal, d draft, timeoutMillis int64) *contract.HTTPResult {
-	report, began := Exchange{Plugin: p.Plugin, Method: d.method}, c.options.Now()
+	report, began := Exchange{Plugin: p.Plugin, Method: d.method, Host: hostIn(d.url)}, c.options.Now()
 	result, err := c.answer(ctx, p, reveal, d, timeoutMillis, &report)
 	if err != nil {
 		fault := asFault(err)
-		report.Status, report.Code, report.Err = 0, fault.Code, fault.cause
+		report.Status, report.Code, report.Err = 0, fault.Code, cmp.Or[error](fault.cause, fault.HostError)
+		if fault.Code == contract.HostUnavailable && fault.Certain {
+			report.Wait = time.Duration(fault.RetryAfterMillis) * time.Millisecond
+		}
 		result = &contract.HTTPResult{Error: fault.HostError}
 	}
 	report.Took = c.options.Now().Sub(began)

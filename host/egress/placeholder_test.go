@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
 	"github.com/seed75a60ee1/patchbay/host/secret"
@@ -124,12 +125,16 @@ func TestSecretsOfEveryMatchingRuleMayBeFilled(t *testing.T) {
 
 func TestWhoRevealsAValueMaySayWhyItIsNotToBeHad(t *testing.T) {
 	p := newPlatform(t, nil)
-	c := newClient(t, p, Options{})
+	var seen Exchange
+	c := newClient(t, p, Options{Observe: func(e Exchange) { seen = e }})
 	held := &contract.HostError{Code: contract.HostUnavailable, Message: "the token is being renewed", Certain: true, RetryAfterMillis: 1000}
 	reveal := func(context.Context, string) (secret.Text, error) { return secret.Text{}, fmt.Errorf("lend: %w", held) }
 	r := contract.HTTPRequest{Method: "GET", URL: p.URL, Headers: []contract.Header{{Name: "Authorization", Value: "Bearer {{credential:access_token}}"}}}
 	if got := c.Send(context.Background(), p.policy(), reveal, r); got.Error == nil || *got.Error != *held {
 		t.Errorf("Send = %+v, want the very error", got.Error)
+	}
+	if "http://"+seen.Host != p.URL && "https://"+seen.Host != p.URL || seen.Wait != time.Second || !strings.Contains(fmt.Sprint(seen.Err), held.Message) {
+		t.Errorf("observed host %q, wait %v, why %v, want %s, 1s and what the plugin was told", seen.Host, seen.Wait, seen.Err, p.URL)
 	}
 	_, err := c.Download(context.Background(), p.policy(), reveal, p.URL, r.Headers, 10, io.Discard)
 	if got := (*contract.HostError)(nil); !errors.As(err, &got) || got.Code != held.Code || !got.Certain || got.RetryAfterMillis != 1000 {

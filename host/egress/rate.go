@@ -51,18 +51,33 @@ func (r *rates) take(ctx context.Context, p domain.EgressPolicy, rules []domain.
 			r.giveBack(g)
 		}
 	}
-	for _, rule := range rules {
-		for _, bound := range rule.Rates {
-			g := r.borrow(gaugeKey{p.Plugin, rule.Name, ownerOf(p, bound), bound})
-			if err := g.enter(ctx, rule.Name); err != nil {
-				r.giveBack(g)
-				free()
-				return nil, err
-			}
-			taken = append(taken, g)
+	for _, k := range bounds(p, rules) {
+		g := r.borrow(k)
+		if err := g.enter(ctx, k.rule); err != nil {
+			r.giveBack(g)
+			free()
+			return nil, err
 		}
+		taken = append(taken, g)
 	}
 	return free, nil
+}
+
+// bounds lists what a request has to get through. What the connections of an app share comes
+// last: a request that its own connection holds back must not use it up for the others.
+func bounds(p domain.EgressPolicy, rules []domain.EgressRule) (own []gaugeKey) {
+	var shared []gaugeKey
+	for _, rule := range rules {
+		for _, bound := range rule.Rates {
+			k := gaugeKey{p.Plugin, rule.Name, ownerOf(p, bound), bound}
+			if bound.Per == manifest.ScopeApp {
+				shared = append(shared, k)
+				continue
+			}
+			own = append(own, k)
+		}
+	}
+	return append(own, shared...)
 }
 
 // ownerOf says whose requests count together.

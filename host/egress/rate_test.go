@@ -197,3 +197,31 @@ func TestUnusedRatesAreForgotten(t *testing.T) {
 		free()
 	})
 }
+
+// TestAConnectionThatIsHeldBackUsesNothingOfItsApp: in whatever order the manifest says it, a
+// tenant that floods takes no more of the app's rate than its own share.
+func TestAConnectionThatIsHeldBackUsesNothingOfItsApp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRates()
+		rules := rated(manifest.Rate{Per: manifest.ScopeApp, RequestsPerSecond: 4}, perSecond(1))
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if free, err := r.take(t.Context(), sender("con_loud", "app"), rules); err == nil {
+					free()
+				}
+			})
+		}
+		synctest.Wait()
+		began := time.Now()
+		free, err := r.take(t.Context(), sender("con_quiet", "app"), rules)
+		if err != nil {
+			t.Fatalf("the quiet one was told %v", err)
+		}
+		free()
+		if waited := time.Since(began); waited > 0 {
+			t.Errorf("the quiet one waited %v", waited)
+		}
+		wg.Wait()
+	})
+}

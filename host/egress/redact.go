@@ -10,6 +10,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/seed75a60ee1/patchbay/host/secret"
+	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
 )
 
 // minRedactBytes is the length from which a value is redacted: shorter ones stand in
@@ -20,6 +21,8 @@ const minRedactBytes = 6
 type redactor struct {
 	// forms are the ways to write the values, longest first, each with its placeholder.
 	forms []struct{ written, mark string }
+	// members names members of JSON answers whose values nobody shall see.
+	members []string
 }
 
 // newRedactor looks for values by their placeholder.
@@ -44,7 +47,7 @@ func (r *redactor) text(text string) string {
 	for _, form := range r.forms {
 		text = strings.ReplaceAll(text, form.written, form.mark)
 	}
-	return text
+	return manifest.Redact(text, r.members)
 }
 
 // folded reports whether text holds a value in whatever case.

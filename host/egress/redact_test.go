@@ -146,3 +146,30 @@ func TestASecretLongerThanItsPlaceholderIsNotCutIntoSight(t *testing.T) {
 		}
 	}
 }
+
+// TestAnAnswerDoesNotShowWhatItsRulesKeepBack: those of every rule that allows the request, also
+// where the answer is cut off.
+func TestAnAnswerDoesNotShowWhatItsRulesKeepBack(t *testing.T) {
+	p := newPlatform(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `{"id":7,"token":"of-somebody-else","key":{"a":["of-somebody-else"]},"pad":"`+strings.Repeat("x", 100)+`","token":"of-somebody-else`)
+	})
+	c := newClient(t, p, Options{})
+	policy := p.policy()
+	other := policy.Rules[0]
+	policy.Rules[0].Redact, other.Redact, other.Name = []string{"token"}, []string{"key"}, "other"
+	policy.Rules = append(policy.Rules, other)
+	got := c.Send(t.Context(), policy, nil, contract.HTTPRequest{Method: "GET", URL: p.URL + "/v1"})
+	wantStatus(t, got, 200)
+	if strings.Contains(got.Body, "somebody") || !strings.HasPrefix(got.Body, `{"id":7,"token":"[redacted]","key":"[redacted]","pad":`) {
+		t.Errorf("the plugin is shown %s", got.Body)
+	}
+	for limit := int64(1); limit < 60; limit++ {
+		answer := &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"token":"of-somebody-else","a":1}`))}
+		r := newRedactor(nil)
+		r.members = []string{"token"}
+		got, err := readAnswer(answer, r, limit)
+		if err != nil || strings.Contains(got.Body, "of-") {
+			t.Fatalf("cut at %d it is %s, %v", limit, got.Body, err)
+		}
+	}
+}

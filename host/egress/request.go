@@ -78,7 +78,11 @@ func (c *Client) plan(ctx context.Context, p domain.EgressPolicy, reveal secret.
 	if err := c.complete(request, fill, d); err != nil {
 		return nil, err
 	}
-	return &plan{request: request, rule: rules[0].Name, rules: rules, redactor: newRedactor(fill.filled)}, nil
+	hide := newRedactor(fill.filled)
+	for _, rule := range rules {
+		hide.members = append(hide.members, rule.Redact...)
+	}
+	return &plan{request: request, rule: rules[0].Name, rules: rules, redactor: hide}, nil
 }
 
 // complete sets header and body of a request from a draft.

@@ -25,6 +25,9 @@ type Name string
 const (
 	StoreBeforeCommit      Name = "store.before-commit"      // the transaction is complete, and not in the file
 	StoreAfterCommit       Name = "store.after-commit"       // it is durable, and nobody who waits for it knows
+	RouteAfterPark         Name = "route.after-park"         // the delivery waits for its connection, and the platform has no answer
+	RouteAfterAssign       Name = "route.after-assign"       // a key is a connection's and what waited is queued, and the operator has no answer
+	ClaimBeforeCommit      Name = "claim.before-commit"      // a delivery that waited was taken, and nothing of it is kept
 	IngressAfterCommit     Name = "ingress.after-commit"     // the delivery is kept, and the platform has no answer
 	SchedulerBeforeRun     Name = "scheduler.before-run"     // a job was taken, and nothing of it has begun
 	BrokerBeforeIntent     Name = "broker.before-intent"     // the plugin asked for a call, and nothing says so
@@ -42,7 +45,7 @@ const (
 )
 
 var names = []Name{
-	StoreBeforeCommit, StoreAfterCommit, IngressAfterCommit, SchedulerBeforeRun,
+	StoreBeforeCommit, StoreAfterCommit, RouteAfterPark, RouteAfterAssign, ClaimBeforeCommit, IngressAfterCommit, SchedulerBeforeRun,
 	BrokerBeforeIntent, BrokerAfterIntent, BrokerAfterAnswer, BrokerAfterJournal, BrokerBeforeCommit, BrokerAfterCommit,
 	CredentialsAfterAnswer, CredentialsAfterSave, CredentialsBeforeUse, SubscribersAfterSend, BridgesBeforeCommit, RetentionMid,
 }

@@ -380,6 +380,7 @@ func TestACheckThatAPersonAskedForCountsAsAProbe(t *testing.T) {
 		}
 		w.room.Ended(t.Context(), domain.Job{Connection: con, State: domain.JobDone, Command: &domain.Command{Export: contract.ExportSendMessage}})
 		w.room.Ended(t.Context(), domain.Job{Connection: "con_nobody", State: domain.JobDone, Command: &domain.Command{Export: contract.ExportCheckHealth}})
+		w.room.Ended(t.Context(), domain.Job{Connection: con, State: domain.JobDone}) // it runs a claimed delivery
 	})
 }
 

@@ -17,7 +17,7 @@ func (r *Room) probe(ctx context.Context, s *subject) {
 		r.again(s, 1) // the next scan forgets it, if it is gone
 		return
 	}
-	if r.opts.Debt != nil && r.opts.Debt(c.Workspace) > 0 {
+	if r.opts.Debt != nil && r.opts.Debt(c.Budget()) > 0 {
 		r.again(s, 1)
 		return
 	}

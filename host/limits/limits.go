@@ -1,5 +1,8 @@
 // Package limits keeps one workspace from using up what all share.
 //
+// What is done for an app counts for that app alone, by the limits of the host's workspace: see
+// domain.Connection.Budget.
+//
 // A [Limiter] holds token buckets per workspace and per limit, and says before a delivery
 // or a command is taken whether it may be. What was spent is charged where it is known:
 // requests and bytes when they are admitted, fuel once an invocation has used it. Fuel and
@@ -178,9 +181,11 @@ func (l *Limiter) Debt(ws contract.WorkspaceID) time.Duration {
 func (l *Limiter) Changed(ws contract.WorkspaceID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t := l.tenants[ws]; t != nil {
-		t.known = false
-		t.version++
+	for id, t := range l.tenants {
+		if domain.BudgetWorkspace(id) == ws {
+			t.known = false
+			t.version++
+		}
 	}
 }
 

@@ -405,3 +405,22 @@ func TestAHostilelySmallLimitIsOneAllTheSame(t *testing.T) {
 		t.Errorf("it may be tried again after %v", e.RetryAfter)
 	}
 }
+
+// TestAppsDoNotShareABudget: each has what the host's workspace may, and a change of that
+// reaches all of them.
+func TestAppsDoNotShareABudget(t *testing.T) {
+	w := open(t, domain.Limits{DeliveriesPerSecond: 2}, 0)
+	first := domain.Connection{ID: "app_1", Workspace: domain.HostWorkspace, IsApp: true}.Budget()
+	second := domain.Connection{ID: "app_2", Workspace: domain.HostWorkspace, IsApp: true}.Budget()
+	most := w.admitted(first, 100)
+	if got := w.admitted(second, 100); got != most || most == 100 {
+		t.Errorf("%d deliveries of one app were taken, and then %d of the other", most, got)
+	}
+	w.own[first] = domain.Limits{DeliveriesPerSecond: 1000}
+	w.Changed(domain.HostWorkspace)
+	w.admitted(first, 1)
+	w.now = w.now.Add(time.Second)
+	if got := w.admitted(first, 100); got != 100 {
+		t.Errorf("after the limits changed %d of 100 were taken", got)
+	}
+}

@@ -22,10 +22,10 @@ func (h *host) newLimiter() *limits.Limiter {
 		},
 		InFlight: l.DeliveriesInFlight,
 		Own: func(ctx context.Context, ws contract.WorkspaceID) (domain.Limits, error) {
-			w, err := h.store.Workspace(ctx, ws)
+			w, err := h.store.Workspace(ctx, domain.BudgetWorkspace(ws))
 			return w.Limits, err
 		},
-		Queued:  func(ws contract.WorkspaceID) int { return h.scheduler.Queued(ws) },
+		Queued:  func(ws contract.WorkspaceID) int { return h.scheduler.Queued(domain.BudgetWorkspace(ws)) },
 		Refused: h.metrics.Limited, Now: time.Now, Random: rand.Float64, Log: h.log,
 	})
 }

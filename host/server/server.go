@@ -237,7 +237,12 @@ func (h *host) openEgress(context.Context) (err error) {
 // observe counts what went out, and logs what did not.
 func (h *host) observe(e egress.Exchange) {
 	h.metrics.Egress(e.Plugin, e.Status, e.Code, e.Took)
-	if e.Code != "" {
+	switch {
+	case e.Code == "":
+	case e.Wait > 0: // it is asked again and again until it may go out
+		h.log.Debug("a request has to wait", "plugin", e.Plugin, "rule", e.Rule, "method", e.Method, "host", e.Host,
+			"wait", e.Wait, "cause", e.Err)
+	default:
 		h.log.Warn("a request was not answered", "plugin", e.Plugin, "rule", e.Rule, "method", e.Method, "host", e.Host,
 			"code", e.Code, "cause", e.Err)
 	}

@@ -29,6 +29,8 @@ func (c *checker) deliveries() {
 	})
 }
 
+// body checks the body of a delivery. Whether one that is encrypted is whole shows when it is
+// opened.
 func (c *checker) body(name string, d domain.Delivery) {
 	body := c.tx.get(bucketBodies, key(d.ID))
 	if body == nil {
@@ -38,7 +40,7 @@ func (c *checker) body(name string, d domain.Delivery) {
 		return
 	}
 	c.entries[string(bucketBodies)]++
-	if sum := sha256.Sum256(body); d.State == domain.DeliveryRejected || hex.EncodeToString(sum[:]) != d.BodySHA256 {
+	if sum := sha256.Sum256(body); d.State == domain.DeliveryRejected || !d.Sealed && hex.EncodeToString(sum[:]) != d.BodySHA256 {
 		c.report("%s: it is %s and has a body with the hash %x, want %s", name, d.State, sum, d.BodySHA256)
 	}
 }

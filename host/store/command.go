@@ -233,7 +233,7 @@ func (t *tx) noticeParked(job *domain.Job, e *domain.CommandEffects) {
 		kind = domain.NoticeJobUncertain
 	}
 	t.notice(domain.Notice{At: e.At, Kind: kind, Workspace: job.Workspace, Connection: job.Connection, Target: job.ID,
-		Detail: fmt.Sprintf("%s failed for good after %d runs (%s): %s", job.Command.Export, job.Attempts, job.Failure.Code, job.Failure.Message)})
+		Detail: fmt.Sprintf("%s failed for good (%s; runs: %d): %s", job.Command.Export, job.Failure.Code, job.Attempts, job.Failure.Message)})
 }
 
 // tellMessage brings the message that the command sends, if any, up to date, and returns

@@ -26,9 +26,10 @@ func deliveryState(s domain.DeliveryState) byte {
 	return 0
 }
 
-// hashed returns the delivery with the hash of its body, worked out before it queues.
+// hashed returns the delivery with the hash of its body, worked out before it queues. Of one
+// that is encrypted only whoever did that knows it.
 func hashed(d domain.Delivery) domain.Delivery {
-	if d.Body != nil {
+	if d.Body != nil && !d.Sealed {
 		sum := sha256.Sum256(d.Body)
 		d.BodySHA256 = hex.EncodeToString(sum[:])
 	}

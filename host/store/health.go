@@ -69,7 +69,15 @@ func (t *tx) noticeAction(before, after domain.Connection, at time.Time) {
 		detail = "the plugin does not say what to do"
 	}
 	t.notice(domain.Notice{At: at, Kind: domain.NoticeNeedsAction, Workspace: after.Workspace, Connection: after.ID,
-		Target: string(after.ID), Detail: fmt.Sprintf("connection %q (%s) needs somebody to act: %s", after.Name, after.Plugin, detail)})
+		Target: string(after.ID), Detail: fmt.Sprintf("%s %q (%s) needs somebody to act: %s", kindOf(after), after.Name, after.Plugin, detail)})
+}
+
+// kindOf says what people call it: an app is kept as a connection.
+func kindOf(c domain.Connection) string {
+	if c.IsApp {
+		return "app"
+	}
+	return "connection"
 }
 
 // CommitProbe keeps what a plugin wrote and said when it was asked for its health, all of it

@@ -28,6 +28,7 @@ const (
 	listBridgeLinks      listing = 'l'
 	listAppConnections   listing = 'A'
 	listParked           listing = 'p'
+	listHeldRoutes       listing = 'r'
 )
 
 // maxCursor is the longest cursor that is looked at. A position is at most two parts of

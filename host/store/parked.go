@@ -75,7 +75,7 @@ func (t *tx) park(n domain.NewParked) (domain.Parking, error) {
 	t.sawTraffic(n.App, n.At, time.Time{})
 	if n.Install {
 		t.notice(domain.Notice{At: n.At, Kind: domain.NoticeInstall, Workspace: app.Workspace, Connection: n.App, Target: n.Key,
-			Detail: fmt.Sprintf("%q installed the app %q and belongs to no connection yet: assign %q to one, or discard it.", n.Title, app.Name, n.Key)})
+			Detail: fmt.Sprintf("%q installed the app %q and belongs to no connection yet: assign %q to one, or discard it; see patchbay app unclaimed %s", n.Title, app.Name, n.Key, app.ID)})
 	}
 	return none, nil
 }

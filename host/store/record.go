@@ -68,6 +68,9 @@ func (r deliveryRecord) appendTo(dst []byte) []byte {
 		text(`,"body_sha256":`, r.BodySHA256).optional(`,"dedupe_key":`, r.DedupeKey).
 		optional(`,"code":`, r.Code).optional(`,"reason":`, r.Reason).
 		object(`,"response":`, &r.Response).number(`,"attempts":`, int64(r.Attempts))
+	if r.Sealed {
+		d = append(d, `,"sealed":true`...)
+	}
 	if !r.ReplayedAt.IsZero() {
 		d = d.time(`,"replayed_at":`, r.ReplayedAt)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/domain"
+	"github.com/seed75a60ee1/patchbay/host/failpoint"
 	"github.com/seed75a60ee1/patchbay/host/registry"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
 	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
@@ -23,6 +24,8 @@ type Apps interface {
 	// AssignRoute registers a key for a connection of the app, and queues what waited for it.
 	AssignRoute(ctx context.Context, app contract.ConnectionID, key string, c contract.ConnectionID, at time.Time) ([]domain.Job, error)
 	DiscardParked(ctx context.Context, app contract.ConnectionID, key string) ([]domain.Parked, error)
+	HeldRoutes(ctx context.Context, app contract.ConnectionID, p domain.Page) (items []domain.HeldRoute, next string, err error)
+	ReleaseRoute(ctx context.Context, app contract.ConnectionID, key string, at time.Time) (domain.HeldRoute, error)
 }
 
 // NewApp is an app to make: the operator's account with a platform.
@@ -160,11 +163,12 @@ func (s *Service) Assign(ctx context.Context, by domain.Actor, app contract.Conn
 	jobs, err := s.opts.Store.AssignRoute(ctx, app, key, id, s.opts.Now())
 	switch {
 	case errors.Is(err, domain.ErrConflict):
-		return 0, invalid("key", key, "another connection has it", "remove that connection first, or leave it as it is")
+		return 0, invalid("key", key, "another connection has it", "see which: patchbay app keys "+string(app)+"; remove that connection, or take the key from it: patchbay app release")
 	case err != nil:
 		return 0, fmt.Errorf("assign: %w", err)
 	}
-	s.audit(ctx, by, "app.key_assigned", ws, id, key, fmt.Sprintf("of app %s; %d deliveries waited for it", app, len(jobs)))
+	failpoint.Hit(failpoint.RouteAfterAssign)
+	s.audit(ctx, by, "app.key_assigned", ws, id, key, fmt.Sprintf("of app %s; deliveries that waited: %d", app, len(jobs)))
 	return len(jobs), nil
 }
 

@@ -199,13 +199,26 @@ func TestAnOperatorSaysWhoseAnInstallIs(t *testing.T) {
 	if _, err := w.Assign(t.Context(), operator, app.ID, "portal:acme", w.rival.ID, rivals.ID); !errors.As(err, &invalid) {
 		t.Errorf("a key that is taken: %v", err)
 	}
+	held := domain.HeldRoute{Key: "portal:acme", Workspace: w.workspace.ID, Connection: mine.ID}
+	if keys, _, err := w.AppKeys(t.Context(), app.ID, domain.Page{}); err != nil || len(keys) != 1 || keys[0] != held {
+		t.Errorf("AppKeys = %+v, %v, want %+v", keys, err, held)
+	}
+	if got, err := w.ReleaseKey(t.Context(), operator, app.ID, "portal:acme"); err != nil || got != held {
+		t.Errorf("ReleaseKey = %+v, %v, want %+v", got, err, held)
+	}
+	if _, err := w.ReleaseKey(t.Context(), operator, app.ID, "portal:acme"); !errors.Is(err, domain.ErrNotFound) {
+		t.Errorf("ReleaseKey again: %v", err)
+	}
+	if _, err := w.ReleaseKey(t.Context(), operator, mine.ID, "portal:acme"); !errors.Is(err, domain.ErrNotFound) {
+		t.Errorf("ReleaseKey of what is no app: %v", err)
+	}
 	if n, err := w.Discard(t.Context(), operator, app.ID, "portal:junk"); err != nil || n != 1 {
 		t.Errorf("Discard = %d, %v", n, err)
 	}
 	if _, err := w.Discard(t.Context(), operator, app.ID, "portal:junk"); !errors.Is(err, domain.ErrNotFound) {
 		t.Errorf("Discard again: %v", err)
 	}
-	for _, action := range []string{"app.created", "app.key_assigned", "app.discarded"} {
+	for _, action := range []string{"app.created", "app.key_assigned", "app.key_released", "app.discarded"} {
 		if entries, _, err := w.store.AuditEntries(t.Context(), domain.AuditFilter{Action: action}, domain.Page{}); err != nil || len(entries) == 0 || entries[0].Actor != "olga" {
 			t.Errorf("audit of %s: %+v, %v", action, entries, err)
 		}

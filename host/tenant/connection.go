@@ -180,7 +180,7 @@ func secretProblems(declared map[string]manifest.Secret, brought map[string]stri
 		d := declared[name]
 		if _, ok := brought[name]; !ok && !d.Optional && d.GenerateBytes == 0 {
 			problems = append(problems, domain.Problem{Field: "secrets." + name,
-				Why: "it is required: " + d.Purpose, Fix: "give its value"})
+				Why: "it is required: " + strings.TrimRight(strings.TrimSpace(d.Purpose), "."), Fix: "give its value"})
 		}
 	}
 	return problems

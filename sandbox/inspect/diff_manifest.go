@@ -64,8 +64,8 @@ func ruleText(r manifest.EgressRule, m *manifest.Manifest, there bool) string {
 	return fmt.Sprintf("%s %s below %s", methodsText(r), targetText(r, m), strings.Join(r.Paths, ", "))
 }
 
-// widensRule tells whether a rule allows a request that it did not allow before. What is
-// for http_cached_get is for other callers than what is not.
+// widensRule tells whether a rule allows a request that it did not allow before, or shows more
+// of an answer. What is for http_cached_get is for other callers than what is not.
 func widensRule(before, after manifest.EgressRule) bool {
 	if before.Cached != after.Cached || before.Host != after.Host || before.Setting != after.Setting || port(before) != port(after) {
 		return true
@@ -74,7 +74,8 @@ func widensRule(before, after manifest.EgressRule) bool {
 	path := func(p string) bool {
 		return !slices.ContainsFunc(before.Paths, func(old string) bool { return below(p, old) })
 	}
-	return slices.ContainsFunc(after.Methods, method) || slices.ContainsFunc(after.Paths, path)
+	shown := func(name string) bool { return !slices.Contains(after.Redact, name) }
+	return slices.ContainsFunc(after.Methods, method) || slices.ContainsFunc(after.Paths, path) || slices.ContainsFunc(before.Redact, shown)
 }
 
 func port(r manifest.EgressRule) int64 {

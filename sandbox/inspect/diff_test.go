@@ -54,6 +54,7 @@ func TestANewVersionAsksForMoreOnlyIfAGrantWouldNotCoverIt(t *testing.T) {
 		{"a rate", api(func(r *manifest.EgressRule) {
 			r.Rates = []manifest.Rate{{Per: manifest.ScopeApp, RequestsPerSecond: 5}}
 		}), nil, ""},
+		{"a member of its answers that it does not see", api(func(r *manifest.EgressRule) { r.Redact = []string{"token"} }), nil, ""},
 		{"a credential", func(d *manifest.Manifest) {
 			d.Credentials = map[string]manifest.Credential{"access_token": {Purpose: "p", SendTo: []string{"api"}}}
 		}, nil, "access_token (credentials)"},
@@ -136,5 +137,20 @@ func TestADiffTellsWhatChangedInTheCode(t *testing.T) {
 		} else {
 			last = at
 		}
+	}
+}
+
+func TestAnAnswerThatWasRedactedAndIsNoMoreIsMoreToSee(t *testing.T) {
+	hiding := func(names ...string) *Report {
+		return analysed(t, described(sending("http_send", "secret_equal"), func(d *manifest.Manifest) {
+			asking(d)
+			d.Egress = rule(func(r *manifest.EgressRule) { r.Redact = names })
+		}).Bytes())
+	}
+	if v := Compare(hiding("token", "key"), hiding("key")).Verdict; !v.AsksForMore || !strings.Contains(v.Text, "api (egress)") {
+		t.Errorf("got %+v", v)
+	}
+	if v := Compare(hiding("token"), hiding("key", "token")).Verdict; v.AsksForMore {
+		t.Errorf("with a member more to hide: %+v", v)
 	}
 }

@@ -69,7 +69,7 @@ var areaTitles = map[Area]string{
 	AreaCredential:   "Credentials that are used for it",
 	AreaAbility:      "Abilities",
 	AreaFinding:      "Findings",
-	AreaSetting:      "What a tenant can set",
+	AreaSetting:      "What can be set",
 	AreaExport:       "Exports",
 	AreaImport:       "Other imports",
 	AreaReach:        "What each export can reach",

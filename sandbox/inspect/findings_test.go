@@ -96,6 +96,16 @@ func TestEachFindingIsFoundWhereItBelongs(t *testing.T) {
 			m.Settings = map[string]manifest.Setting{"url": {Type: manifest.TypeURL, Title: "URL"}}
 			m.Credentials = map[string]manifest.Credential{"access_token": {Purpose: "p", SendTo: []string{"api"}}}
 		}, Medium, "credential access_token, by rule api"},
+		{"app-secret-to-tenant-host", sending("http_send"), func(m *manifest.Manifest) {
+			m.Egress = rule(func(r *manifest.EgressRule) { r.Host, r.Setting = "", "url" })
+			m.Settings = map[string]manifest.Setting{"url": {Type: manifest.TypeURL, Title: "URL"}}
+			m.Secrets = map[string]manifest.Secret{"client_secret": {Purpose: "p", Scope: manifest.ScopeApp, SendTo: []string{"api"}}}
+		}, High, "client_secret, by rule api"},
+		{"app-secret-to-tenant-host", sending("http_send"), func(m *manifest.Manifest) {
+			m.Egress = rule(func(r *manifest.EgressRule) { r.Host, r.Setting = "", "url" })
+			m.Settings = map[string]manifest.Setting{"url": {Type: manifest.TypeURL, Title: "URL"}}
+			m.Credentials = map[string]manifest.Credential{"app_access_token": {Purpose: "p", SendTo: []string{"api"}}}
+		}, High, "credential app_access_token, by rule api"},
 		{"secret-unused", plain(), func(m *manifest.Manifest) {
 			m.Egress = rule(nil)
 			m.Credentials = map[string]manifest.Credential{"access_token": {Purpose: "p", SendTo: []string{"api"}}}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
+	"github.com/seed75a60ee1/patchbay/pdk/contract/manifest"
 )
 
 // rules are all there are. Each adds the findings that it is named after; among
@@ -188,22 +189,36 @@ func (a *analysis) findSecretUse() {
 	if a.Manifest == nil {
 		return
 	}
-	var open, unused, dead []string
+	var open, shared, unused, dead []string
 	for _, name := range slices.Sorted(maps.Keys(a.Manifest.Credentials)) {
-		open = append(open, a.openTo("credential "+name, a.Manifest.Credentials[name].SendTo)...)
+		leaks := a.openTo("credential "+name, a.Manifest.Credentials[name].SendTo)
+		if name == contract.CredentialAppAccessToken {
+			shared = append(shared, leaks...)
+		} else {
+			open = append(open, leaks...)
+		}
 		if !a.imports(toNetwork...) {
 			dead = append(dead, "credential "+name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Manifest.Secrets)) {
 		s := a.Manifest.Secrets[name]
-		open = append(open, a.openTo(name, s.SendTo)...)
+		if leaks := a.openTo(name, s.SendTo); s.Scope == manifest.ScopeApp {
+			shared = append(shared, leaks...)
+		} else {
+			open = append(open, leaks...)
+		}
 		if len(s.SendTo) == 0 && !a.imports(toSecrets...) {
 			unused = append(unused, name)
 		}
 		if len(s.SendTo) > 0 && !a.imports(toNetwork...) {
 			dead = append(dead, name)
 		}
+	}
+	if len(shared) > 0 {
+		a.find(High, "app-secret-to-tenant-host", fmt.Sprintf("%s of the operator's can be sent to a host that a tenant names.", count(len(shared), "secret")),
+			"It is the same for every tenant of the app. A tenant who enters a host of its own is sent it, unless the code looks at the host first; nothing but a grant makes sure of that.",
+			"Narrow the rule when approving, such as with --host 'RULE=*.vendor.example', to hosts that no tenant can have.", shared...)
 	}
 	if len(open) > 0 {
 		a.find(Medium, "secret-to-tenant-host", fmt.Sprintf("%s can be sent to a host that a tenant names.", count(len(open), "secret")),

@@ -314,6 +314,9 @@ func methodsText(r manifest.EgressRule) string {
 	if r.Cached {
 		text += ", kept for all and read by receive and route, too"
 	}
+	if len(r.Redact) > 0 {
+		text += "; it does not see " + strings.Join(r.Redact, ", ") + " in the answers"
+	}
 	for _, rate := range r.Rates {
 		var bounds []string
 		if rate.RequestsPerSecond > 0 {

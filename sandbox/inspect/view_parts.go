@@ -11,15 +11,23 @@ import (
 )
 
 func (r *Report) settingPart() part {
-	p := part{Title: "What a tenant can set", Head: []string{"setting", "type", "required", "default", "valid", "title"}}
+	p := part{Title: "What can be set", Head: []string{"setting", "by", "type", "required", "default", "valid", "title"}}
 	if r.Manifest == nil {
 		return p
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Manifest.Settings)) {
 		s := r.Manifest.Settings[name]
-		p.Rows = append(p.Rows, []string{name, string(s.Type), onlyYes(s.Required), s.Default, validText(s), s.Title})
+		p.Rows = append(p.Rows, []string{name, setBy(s), string(s.Type), onlyYes(s.Required), s.Default, validText(s), s.Title})
 	}
 	return p
+}
+
+// setBy says who decides a setting.
+func setBy(s manifest.Setting) string {
+	if s.Scope == manifest.ScopeApp {
+		return "operator, for an app"
+	}
+	return "tenant"
 }
 
 func validText(s manifest.Setting) string {

@@ -23,8 +23,13 @@ type appCommand struct {
 	Unclaimed   appUnclaimed   `cmd:"" help:"List what waits for a connection to claim it, such as new installs."`
 	Assign      appAssign      `cmd:"" help:"Say which connection an account belongs to."`
 	Discard     appDiscard     `cmd:"" help:"Give up what waits for an account."`
+	Keys        appKeys        `cmd:"" help:"List which accounts lead to which connections."`
+	Release     appRelease     `cmd:"" help:"Take an account from the connection that has it, so that it can be assigned anew."`
+	Health      appHealth      `cmd:"" help:"Tell how well an app works, and what to do about it."`
 	Credentials appCredentials `cmd:"" help:"Look after the tokens of an app."`
 	Remove      appRemove      `cmd:"" help:"End an app that has no connections."`
+
+	PrivateTargets appPrivateTargets `cmd:"" help:"Set which private addresses an app may reach."`
 }
 
 // oneApp names an app.
@@ -138,7 +143,7 @@ func (c *appRotate) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	return s.done(map[string]any{"app": c.ID, "secret": c.Name, "overlap_seconds": int64(c.Overlap / time.Second)},
-		"secret %s has a new value; the old one is accepted for %v more", c.Name, c.Overlap)
+		"secret %s has a new value; %s", c.Name, fateOfOld(c.Overlap))
 }
 
 type appConnections struct {
@@ -193,7 +198,19 @@ func (c *appAssign) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	return s.done(map[string]any{"app": c.ID, "key": c.Key, "connection": c.Connection, "queued": queued},
-		"%s leads to %s now; %d deliveries that waited run for it", clean(c.Key), c.Connection, queued)
+		"%s leads to %s now; %s", c.Key, c.Connection, queuedDeliveries(queued))
+}
+
+// queuedDeliveries says what an assignment set going. None at all may mean that the key is
+// mistaken, so it is said.
+func queuedDeliveries(n int) string {
+	switch n {
+	case 0:
+		return "nothing was waiting for it. If something should have been, take it back with patchbay app release, and compare the key with patchbay app unclaimed"
+	case 1:
+		return "the delivery that waited runs for it"
+	}
+	return fmt.Sprintf("the %d deliveries that waited run for it, in their order", n)
 }
 
 type appDiscard struct {
@@ -206,7 +223,15 @@ func (c *appDiscard) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	return s.done(map[string]any{"app": c.ID, "key": c.Key, "discarded": discarded}, "%d deliveries for %s were given up", discarded, clean(c.Key))
+	return s.done(map[string]any{"app": c.ID, "key": c.Key, "discarded": discarded}, "what waited for %s is given up: %s", c.Key, deliveries(discarded))
+}
+
+// deliveries is a number of them.
+func deliveries(n int) string {
+	if n == 1 {
+		return "1 delivery"
+	}
+	return fmt.Sprintf("%d deliveries", n)
 }
 
 type appRemove struct{ oneApp }

@@ -31,5 +31,7 @@ func appRoutes() map[string]http.HandlerFunc {
 			Deliveries: 2, OldestAt: at, ExpiresAt: at.Add(24 * time.Hour)}}}),
 		"POST " + app + "/unclaimed/assign":  answers(200, map[string]int{"queued": 2}),
 		"DELETE " + app + "/unclaimed/{key}": answers(200, map[string]int{"discarded": 2}),
+		"GET " + app + "/keys":               answers(200, client.Page[client.AppKey]{Items: []client.AppKey{{Key: "portal:acme.example", Workspace: "ws_1", Connection: "con_1"}}}),
+		"DELETE " + app + "/keys/{key}":      answers(200, client.AppKey{Key: "portal:a/b", Workspace: "ws_1", Connection: "con_1"}),
 	}
 }

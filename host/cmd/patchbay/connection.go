@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -97,7 +98,7 @@ func (c *connectionShow) Run(ctx context.Context, s *session) error {
 func showConnection(s *session, c client.Connection) {
 	fields := []field{
 		{"id", string(c.ID)}, {"workspace", string(c.Workspace)}, {"plugin", c.Plugin}, {"app", string(c.App)}, {"name", c.Name},
-		{"state", string(c.State)}, {"reason", c.StateReason}, {"to do", c.StateAction}, {"receive URL", c.ReceiveURL},
+		{"state", string(c.State)}, {"reason", c.StateReason}, {"to do", c.StateAction}, {"receive URL", receiveURL(c)},
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Settings)) {
 		fields = append(fields, field{"setting " + clean(name), c.Settings[name]})
@@ -106,7 +107,7 @@ func showConnection(s *session, c client.Connection) {
 		field{"last inbound", when(c.LastInboundAt)}, field{"last outbound", when(c.LastOutboundAt)},
 		field{"created", when(c.CreatedAt)}, field{"updated", when(c.UpdatedAt)})
 	printFields(s.stdout, fields...)
-	if len(c.Capabilities) > 0 {
+	if len(c.Capabilities) > 0 && c.Workspace != domain.HostWorkspace { // an app carries no messages itself
 		fmt.Fprintln(s.stdout)
 		printTable(s.stdout, c.Capabilities,
 			column[contract.Capability]{"carries", func(c contract.Capability) string { return c.Feature }},
@@ -115,6 +116,15 @@ func showConnection(s *session, c client.Connection) {
 			column[contract.Capability]{"note", func(c contract.Capability) string { return c.Note }},
 		)
 	}
+}
+
+// receiveURL is where the platform sends to. The platform of a connection that belongs to an
+// app knows the app's URL and no other.
+func receiveURL(c client.Connection) string {
+	if c.App != "" {
+		return ""
+	}
+	return c.ReceiveURL
 }
 
 // capabilityLimits tells the limits of one feature in a few words.
@@ -231,22 +241,51 @@ func (c *connectionRotateSecret) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	return s.done(map[string]any{"connection": c.ID, "secret": c.Name, "overlap_seconds": int64(c.Overlap / time.Second)},
-		"secret %s has a new value; the old one is accepted for %v more", c.Name, c.Overlap)
+		"secret %s has a new value; %s", c.Name, fateOfOld(c.Overlap))
 }
 
-type connectionPrivateTargets struct {
-	oneConnection
+// fateOfOld says how long the value before a new one is still good.
+func fateOfOld(overlap time.Duration) string {
+	if overlap <= 0 {
+		return "the old one is not accepted any more"
+	}
+	return "the old one is accepted for " + units.ReplaceAllString(overlap.String(), "$1") + " more"
+}
+
+// units matches the zeroes at the end of a duration that is whole hours or minutes.
+var units = regexp.MustCompile(`([hm])(?:0m)?0s$`)
+
+// privateTargets is the whole list of private addresses that something may reach.
+type privateTargets struct {
 	Targets []string `arg:"" optional:"" placeholder:"IP:PORT" help:"Every target that is allowed from now on."`
 	None    bool     `help:"Allow none."`
 }
 
-func (c *connectionPrivateTargets) Run(ctx context.Context, s *session) error {
-	if c.None == (len(c.Targets) > 0) {
+func (p *privateTargets) allow(ctx context.Context, s *session, ws contract.WorkspaceID, id contract.ConnectionID) error {
+	if p.None == (len(p.Targets) > 0) {
 		return &usageError{"give the targets to allow, or --none", "the list replaces the one before"}
 	}
-	changed, err := s.connect().AllowPrivateTargets(ctx, c.Workspace, c.ID, c.Targets)
+	changed, err := s.connect().AllowPrivateTargets(ctx, ws, id, p.Targets)
 	if err != nil {
 		return err
 	}
 	return s.show(changed, func() { showConnection(s, changed) })
+}
+
+type connectionPrivateTargets struct {
+	oneConnection
+	privateTargets
+}
+
+func (c *connectionPrivateTargets) Run(ctx context.Context, s *session) error {
+	return c.allow(ctx, s, c.Workspace, c.ID)
+}
+
+type appPrivateTargets struct {
+	oneApp
+	privateTargets
+}
+
+func (c *appPrivateTargets) Run(ctx context.Context, s *session) error {
+	return c.allow(ctx, s, domain.HostWorkspace, c.ID)
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/seed75a60ee1/patchbay/host/client"
+	"github.com/seed75a60ee1/patchbay/host/domain"
 )
 
 type connectionCredentials struct {
@@ -45,13 +46,21 @@ func (c *appCredentialsRefresh) Run(ctx context.Context, s *session) error {
 	return s.queued(queued, err)
 }
 
+// renewable says whether the tokens can be renewed without a person.
+func renewable(c client.Credentials) string {
+	if c.CanRefresh && c.State == domain.TokensRefused {
+		return "no: the platform refused; see what to do: patchbay connection health, patchbay app health"
+	}
+	return yesOrNo(c.CanRefresh)
+}
+
 func (s *session) showCredentials(c client.Credentials, err error) error {
 	if err != nil {
 		return err
 	}
 	return s.show(c, func() {
 		fields := []field{{"state", string(c.State)}, {"valid", yesOrNo(c.Valid)}, {"version", strconv.FormatUint(c.Version, 10)}, {"scope", c.Scope},
-			{"obtained", when(c.ObtainedAt)}, {"expires", when(c.ExpiresAt)}, {"can be renewed", yesOrNo(c.CanRefresh)},
+			{"obtained", when(c.ObtainedAt)}, {"expires", when(c.ExpiresAt)}, {"can be renewed", renewable(c)},
 			{"renewable until", when(c.RefreshExpiresAt)}, {"next renewal", when(c.NextRefreshAt)},
 			{"failed renewals", many(c.Failures)}, {"last failed", when(c.FailedAt)}}
 		if c.LastFailure != nil {

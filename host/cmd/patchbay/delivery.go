@@ -124,6 +124,9 @@ func showDelivery(s *session, d domain.Delivery) {
 	if len(d.Body) > 0 {
 		fmt.Fprintln(s.stdout, "\n"+bodyText(d.Body))
 	}
+	if d.Sealed {
+		fmt.Fprintln(s.stdout, "\n(the body is kept encrypted, because it seems to carry tokens)")
+	}
 }
 
 // bodyText prints a body that is text, and says so of one that is not.

@@ -24,6 +24,11 @@ type usageError struct{ why, hint string }
 
 func (e *usageError) Error() string { return e.why }
 
+// unknown is something that is not among what the host listed.
+type unknown struct{ why, hint string }
+
+func (e *unknown) Error() string { return e.why }
+
 // hinted is an error with the way out.
 type hinted struct {
 	error
@@ -51,10 +56,12 @@ func (s *session) fail(err error) int {
 
 // explain finds the sentence, the way out and the exit status for an error.
 func (s *session) explain(err error) failure {
-	usage, hint, problem := new(usageError), new(hinted), new(client.Problem)
+	usage, missing, hint, problem := new(usageError), new(unknown), new(hinted), new(client.Problem)
 	switch {
 	case errors.As(err, &usage):
 		return failure{usage.why, usage.hint, exitUsage}
+	case errors.As(err, &missing):
+		return failure{missing.why, missing.hint, exitNotFound}
 	case errors.As(err, &problem):
 		return s.refused(problem)
 	case errors.Is(err, client.ErrUnreachable):

@@ -7,12 +7,23 @@ import (
 	"time"
 
 	"github.com/seed75a60ee1/patchbay/host/client"
+	"github.com/seed75a60ee1/patchbay/host/domain"
 )
 
 type connectionHealth struct{ oneConnection }
 
 func (c *connectionHealth) Run(ctx context.Context, s *session) error {
 	h, err := s.connect().ConnectionHealth(ctx, c.Workspace, c.ID)
+	if err != nil {
+		return err
+	}
+	return s.show(h, func() { showHealth(s, h) })
+}
+
+type appHealth struct{ oneApp }
+
+func (c *appHealth) Run(ctx context.Context, s *session) error {
+	h, err := s.connect().ConnectionHealth(ctx, domain.HostWorkspace, c.ID)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ type noticeCommand struct {
 type noticeList struct {
 	pageFlags
 	Workspace contract.WorkspaceID `short:"w" placeholder:"ID" env:"PATCHBAY_WORKSPACE" help:"Only those about this workspace; an operator may leave it out."`
-	Kind      domain.NoticeKind    `placeholder:"KIND" help:"Only this kind, such as job.parked."`
+	Kind      domain.NoticeKind    `placeholder:"KIND" help:"Only this kind, such as job.parked, connection.needs_action or app.install."`
 }
 
 func (c *noticeList) Run(ctx context.Context, s *session) error {
@@ -30,6 +30,6 @@ func (c *noticeList) Run(ctx context.Context, s *session) error {
 		column[domain.Notice]{"kind", func(n domain.Notice) string { return string(n.Kind) }},
 		column[domain.Notice]{"workspace", func(n domain.Notice) string { return string(n.Workspace) }},
 		column[domain.Notice]{"target", func(n domain.Notice) string { return n.Target }},
-		column[domain.Notice]{"detail", func(n domain.Notice) string { return shorten(n.Detail, 120) }},
+		column[domain.Notice]{"detail", func(n domain.Notice) string { return n.Detail }},
 	)
 }

@@ -116,7 +116,7 @@ func clean(text string) string {
 
 // cleanLines is clean for text that may have several lines.
 func cleanLines(text string) string {
-	return escape(text, func(r rune) bool { return r == '\n' })
+	return escape(strings.ReplaceAll(text, "\t", "    "), func(r rune) bool { return r == '\n' })
 }
 
 // zeroWidthJoiner holds many emoji together and does no harm.

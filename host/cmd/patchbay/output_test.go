@@ -22,6 +22,12 @@ func TestCleanLeavesNothingThatActsOnATerminal(t *testing.T) {
 	}
 }
 
+func TestManyLinesKeepTheirLinesAndNothingElse(t *testing.T) {
+	if got, want := cleanLines("go.mod:\n\tgo mod tidy\x1b[2J"), `go.mod:`+"\n"+`    go mod tidy\u001b[2J`; got != want {
+		t.Errorf("cleanLines = %q, want %q", got, want)
+	}
+}
+
 func TestLocalNameStaysInTheFolder(t *testing.T) {
 	for name, want := range map[string]string{
 		"a.png": "a.png", "../../etc/passwd": "passwd", `C:\boot.ini`: "boot.ini", "..": "", ".bashrc": "bashrc",

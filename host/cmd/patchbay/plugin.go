@@ -20,7 +20,7 @@ type pluginCommand struct {
 	Replay  pluginReplay  `cmd:"" help:"Run recordings again and report where they part."`
 	Compare pluginCompare `cmd:"" help:"Replay the recordings inside a plugin file under two engines."`
 	List    pluginList    `cmd:"" help:"List the plugins of the host, and the files it refused."`
-	Show    pluginShow    `cmd:"" help:"Show one plugin of the host."`
+	Show    pluginShow    `cmd:"" help:"Show one plugin of the host, what it was granted, and what it wants to be told."`
 	Approve pluginApprove `cmd:"" help:"Grant a plugin what it may do, and run it."`
 	Revoke  pluginRevoke  `cmd:"" help:"Take a plugin's grant back."`
 }
@@ -70,15 +70,18 @@ func pluginState(p domain.Plugin) string {
 }
 
 type pluginShow struct {
-	Digest string `arg:"" help:"The plugin's digest."`
+	Plugin string `arg:"" help:"The plugin's name, NAME@VERSION, or digest."`
 }
 
 func (c *pluginShow) Run(ctx context.Context, s *session) error {
-	p, err := s.connect().Plugin(ctx, c.Digest)
+	p, err := s.plugin(ctx, c.Plugin)
 	if err != nil {
 		return err
 	}
-	return s.show(p, func() { showPlugin(s, p) })
+	return s.show(p, func() {
+		showPlugin(s, p)
+		showWants(s, &p.Manifest)
+	})
 }
 
 // showPlugin prints what a plugin asks for beside what it was granted.

@@ -3,6 +3,8 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -98,6 +100,41 @@ var routeClaims = []claim{
 		f.ok(err)
 		_, _, err = f.RouteOf(t.Context(), app, accountKey)
 		f.fails("after its removal", err, domain.ErrNotFound)
+	}},
+	{"who has which key can be listed, page by page, and a key taken back", func(t *testing.T, f *fixture) {
+		f.apps()
+		f.assign("b/1", ofA)
+		f.assign("a/1", ofB)
+		f.assign("long/1", ofA)
+		first, next, err := f.HeldRoutes(t.Context(), app, domain.Page{Limit: 2})
+		f.ok(err)
+		second, end, err := f.HeldRoutes(t.Context(), app, domain.Page{Limit: 2, After: next})
+		f.ok(err)
+		want := []domain.HeldRoute{{Key: "a/1", Workspace: wsB, Connection: ofB}, {Key: "b/1", Workspace: wsA, Connection: ofA}, {Key: "long/1", Workspace: wsA, Connection: ofA}}
+		if got := append(first, second...); !slices.Equal(got, want) || end != "" {
+			t.Errorf("HeldRoutes = %+v, then %q, want %+v", got, end, want)
+		}
+		if others, _, err := f.HeldRoutes(t.Context(), otherApp, domain.Page{}); err != nil || len(others) != 0 {
+			t.Errorf("HeldRoutes of another app = %+v, %v", others, err)
+		}
+		_, err = f.ReleaseRoute(t.Context(), otherApp, "a/1", f.at)
+		f.fails("of another app", err, domain.ErrNotFound)
+		released, err := f.ReleaseRoute(t.Context(), app, "a/1", f.at)
+		f.ok(err)
+		if released != want[0] {
+			t.Errorf("ReleaseRoute = %+v, want %+v", released, want[0])
+		}
+		_, err = f.ReleaseRoute(t.Context(), app, "a/1", f.at)
+		f.fails("again", err, domain.ErrNotFound)
+		f.assign("a/1", ofA) // it is free
+	}},
+	{"an app that needs somebody is called an app", func(t *testing.T, f *fixture) {
+		f.apps()
+		f.ok(f.SetHealth(t.Context(), app, domain.CauseCredentials, &refused, f.at))
+		notices, _, err := f.Notices(t.Context(), domain.NoticeFilter{Kind: domain.NoticeNeedsAction}, domain.Page{})
+		if err != nil || len(notices) != 1 || notices[0].Connection != app || !strings.HasPrefix(notices[0].Detail, "app ") {
+			t.Errorf("Notices = %+v, %v, want one of the app", notices, err)
+		}
 	}},
 	{"a key of another connection is a conflict, and nothing is changed", func(t *testing.T, f *fixture) {
 		f.apps()
@@ -245,6 +282,7 @@ var parkingClaims = []claim{
 			{"another", domain.ParkBounds{KeyDeliveries: 1}, false},
 			{accountKey, domain.ParkBounds{Bytes: size + 10}, true},
 			{accountKey, domain.ParkBounds{KeyBytes: size + 10}, true},
+			{accountKey, domain.ParkBounds{KeyBytes: 2 * size, Bytes: 3 * size}, false}, // just so: another key has one
 			{accountKey, domain.ParkBounds{KeyBytes: 4 * size, Bytes: 4 * size, Deliveries: 10, KeyDeliveries: 10}, false},
 		} {
 			n := f.parking(tt.key)

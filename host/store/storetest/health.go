@@ -56,6 +56,25 @@ func (f *fixture) isIn(want contract.StateChange) {
 }
 
 var healthClaims = []claim{
+	{"nobody has to act on what time may mend", func(t *testing.T, f *fixture) {
+		f.learn(domain.CauseProbe, &unwell)
+		if n := f.actions(); n != 0 {
+			t.Errorf("the operator was told %d times to act", n)
+		}
+	}},
+	{"a probe may find other capabilities, or say nothing of them", func(t *testing.T, f *fixture) {
+		e := domain.Effects{Workspace: wsA, Connection: conA, At: f.at}
+		found := []contract.Capability{{Feature: "text", Support: contract.SupportFull}}
+		for _, said := range [][]contract.Capability{found, nil} {
+			f.ok(f.CommitProbe(t.Context(), e, said))
+			c, err := f.Connection(t.Context(), conA)
+			if f.ok(err); len(c.Capabilities) != 1 || c.Capabilities[0].Feature != "text" {
+				t.Errorf("after it said %+v they are %+v", said, c.Capabilities)
+			}
+		}
+		e.Connection = unknownConnection
+		f.fails("of an unknown connection", f.CommitProbe(t.Context(), e, found), domain.ErrNotFound)
+	}},
 	{"the worst that is known is the state, and goes when it is cleared", func(_ *testing.T, f *fixture) {
 		connected := contract.StateChange{State: contract.StateConnected}
 		f.say(connected)

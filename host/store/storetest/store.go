@@ -59,6 +59,7 @@ type Connections interface {
 	UpdateConnection(ctx context.Context, id contract.ConnectionID, change func(*domain.Connection) error) (domain.Connection, error)
 	DeleteConnection(ctx context.Context, id contract.ConnectionID) error
 	SetHealth(ctx context.Context, id contract.ConnectionID, cause domain.HealthCause, change *contract.StateChange, at time.Time) error
+	CommitProbe(ctx context.Context, e domain.Effects, capabilities []contract.Capability) error
 	Secret(ctx context.Context, conn contract.ConnectionID, name string) (domain.Secret, error)
 	Secrets(ctx context.Context, conn contract.ConnectionID) ([]domain.Secret, error)
 	PutSecret(ctx context.Context, secret domain.Secret) error
@@ -99,6 +100,8 @@ type Apps interface {
 	ParkedKeys(ctx context.Context, app contract.ConnectionID, p domain.Page) ([]domain.ParkedKey, string, error)
 	ExpireParked(ctx context.Context, now time.Time, most int) ([]domain.Parked, error)
 	DiscardParked(ctx context.Context, app contract.ConnectionID, key string) ([]domain.Parked, error)
+	HeldRoutes(ctx context.Context, app contract.ConnectionID, p domain.Page) ([]domain.HeldRoute, string, error)
+	ReleaseRoute(ctx context.Context, app contract.ConnectionID, key string, at time.Time) (domain.HeldRoute, error)
 	HandOver(ctx context.Context, id contract.DeliveryID, to contract.ConnectionID, routed domain.Routed) error
 	SettleClaim(ctx context.Context, e domain.ClaimEnd) (domain.Job, error)
 }
