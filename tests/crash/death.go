@@ -49,11 +49,13 @@ var hits = []int{1, 2, 3, 7, 20, 60}
 // most is how many of hits are for a failpoint: those that few things pass are not passed
 // often in one life.
 func most(name failpoint.Name) int {
-	if name == failpoint.CredentialsAfterAnswer || name == failpoint.CredentialsAfterSave {
+	switch name {
+	case failpoint.CredentialsAfterAnswer, failpoint.CredentialsAfterSave:
 		return 1
-	}
-	if name == failpoint.RetentionMid || name == failpoint.BridgesBeforeCommit {
+	case failpoint.RetentionMid, failpoint.BridgesBeforeCommit, failpoint.RouteAfterAssign:
 		return 3
+	case failpoint.RouteAfterPark, failpoint.ClaimBeforeCommit:
+		return 5
 	}
 	return len(hits)
 }

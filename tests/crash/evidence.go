@@ -38,6 +38,11 @@ type delivery struct {
 	// Bridged is how many effects it has on the platform that a bridge carries it to; 0 if
 	// none does.
 	Bridged int
+	// Routed tells that it came to the app, whose plugin says whose it is: Conversation is the
+	// key, and it may have waited for a connection that has it.
+	Routed bool `json:",omitempty"`
+	// Take is the key that its connection has from then on; empty for most.
+	Take string `json:",omitempty"`
 	// Answers is the bodies of the answers 200, each once.
 	Answers []string
 }

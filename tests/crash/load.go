@@ -51,10 +51,15 @@ func (w *world) startLoad(ctx context.Context) *load {
 	for i := range conversations {
 		no := strconv.Itoa(i)
 		l.goOn("e"+no, pace, func(_ *rand.Rand, series string, n int) { l.reply(series, series, n) })
-		l.goOn("d"+no, pace, func(rnd *rand.Rand, series string, n int) { l.deliver(rnd, w.ledged, series, n) })
+		l.goOn("d"+no, pace, func(rnd *rand.Rand, series string, n int) {
+			l.deliver(rnd, w.ledged, &delivery{Conversation: series, Index: n})
+		})
 		l.goOn("m"+no, pace, func(_ *rand.Rand, series string, n int) { l.send(w.elma, series, n, 1) })
 		l.goOn("s"+no, pace, func(_ *rand.Rand, series string, n int) { l.send(w.ledged, series, n, 3) })
-		l.goOn("b"+no, shopPace, func(rnd *rand.Rand, series string, n int) { l.deliver(rnd, w.shop, series, n) })
+		l.goOn("p"+no, visitPace, l.visit)
+		l.goOn("b"+no, shopPace, func(rnd *rand.Rand, series string, n int) {
+			l.deliver(rnd, w.shop, &delivery{Conversation: series, Index: n, Bridged: 1}) // to ELMA365, which files it
+		})
 		l.goOn("r"+no, shopPace, func(_ *rand.Rand, series string, n int) {
 			l.until(func() bool { // nobody answers what has not come
 				_, begun := w.channel.Session("b" + no)
@@ -136,13 +141,10 @@ func (l *load) took(d *delivery, status int, body string) bool {
 	return true
 }
 
-// deliver is a delivery of the ledger's, which has a name: it may come several times at
-// once, and again long after.
-func (l *load) deliver(rnd *rand.Rand, c client.Connection, series string, n int) {
-	d := &delivery{Name: series + "-" + strconv.Itoa(n), Conversation: series, Index: n, Counted: true}
-	if c.ID == l.shop.ID {
-		d.Bridged = 1 // to ELMA365, which files it
-	}
+// deliver is a delivery of the ledger's, to a connection or to the app, which has a name: it
+// may come several times at once, and again long after.
+func (l *load) deliver(rnd *rand.Rand, c client.Connection, d *delivery) {
+	d.Name, d.Counted = d.Conversation+"-"+strconv.Itoa(d.Index), true
 	l.seen.sends(d)
 	copies := 1
 	if rnd.IntN(100) < repeatsPercent {
@@ -153,7 +155,7 @@ func (l *load) deliver(rnd *rand.Rand, c client.Connection, series string, n int
 		all.Go(func() { l.post(c, d) })
 	}
 	all.Wait()
-	if old := l.seen.old(rnd, series); old != nil && rnd.IntN(100) < repeatsPercent {
+	if old := l.seen.old(rnd, d.Conversation); old != nil && rnd.IntN(100) < repeatsPercent {
 		l.post(c, old)
 	}
 }
@@ -176,7 +178,7 @@ func (w *witness) old(rnd *rand.Rand, series string) *delivery {
 
 // post sends one delivery of the ledger's until it is answered.
 func (l *load) post(c client.Connection, d *delivery) {
-	body := fmt.Sprintf(`{"id":%q,"conversation":%q}`, d.Name, d.Conversation)
+	body := fmt.Sprintf(`{"id":%q,"conversation":%q,"take":%q}`, d.Name, d.Conversation, d.Take)
 	l.until(func() bool {
 		req, err := http.NewRequestWithContext(l.ctx, http.MethodPost, c.ReceiveURL, bytes.NewReader([]byte(body)))
 		if err != nil {

@@ -3,7 +3,8 @@
 //	go run ./tests/crash --runs 300 --seed 7
 //
 // The host is the real binary with the real ELMA365 plugin and one that counts, in
-// testdata/ledger. Platforms deliver webhooks and a tenant sends messages all the while;
+// testdata/ledger, whose tokens expire every few seconds and whose app takes deliveries before
+// anybody knows whose they are. Platforms deliver webhooks and a tenant sends messages all the while;
 // the host is killed with SIGKILL at random moments and at every named failpoint
 // (host/failpoint), and started again on the same folder. Ten deaths later everybody stops,
 // the host comes to rest, and an oracle compares what was promised with what is there:

@@ -87,6 +87,9 @@ func (v *verdict) deliveries(e *evidence) {
 	}
 }
 
+// takenAnswer is what the ledger's app answers, before anybody counts.
+const takenAnswer = "taken"
+
 // counted: the ledger's plugin adds one to a number that it reads, so whatever runs twice
 // or on old state shows.
 func (v *verdict) counted(d *delivery, in event) {
@@ -94,8 +97,11 @@ func (v *verdict) counted(d *delivery, in event) {
 	if d.Counted && in.Count != "" && in.Count != want {
 		v.blame(duplicated, "delivery %s was counted as %s and is number %s: something was counted twice, or not", d.Name, in.Count, want)
 	}
+	if d.Routed {
+		want = takenAnswer
+	}
 	if d.Counted && len(d.Answers) > 0 && d.Answers[0] != want {
-		v.blame(duplicated, "delivery %s was answered %s and is number %s", d.Name, d.Answers[0], want)
+		v.blame(duplicated, "delivery %s was answered %s and is number %d, to be answered %s", d.Name, d.Answers[0], d.Index+1, want)
 	}
 }
 

@@ -16,6 +16,7 @@ func orderly() *evidence {
 			{Name: "e0-0", Conversation: "e0", Index: 0, Answers: []string{"{}"}},
 			{Name: "e0-1", Conversation: "e0", Index: 1},
 			{Name: "b0-0", Conversation: "b0", Index: 0, Bridged: 1, Counted: true, Answers: []string{"1"}},
+			{Name: "p0.0-0", Conversation: "p0.0", Index: 0, Routed: true, Counted: true, Answers: []string{"taken"}},
 		},
 		Commands: []*command{
 			{Name: "s0-0", Conversation: "s0", Index: 0, Steps: 3, IDs: []string{"cmd_1"}},
@@ -28,18 +29,21 @@ func orderly() *evidence {
 			{Seq: "3", ID: "evt_3", Conversation: "e0", Name: "e0-0"},
 			{Seq: "5", ID: "evt_4", Conversation: "d0", Name: "d0-1", Count: "2"},
 			{Seq: "6", ID: "evt_5", Conversation: "b0", Name: "b0-0"},
+			{Seq: "7", ID: "evt_6", Conversation: "p0.0", Name: "p0.0-0", Count: "1"},
 		},
-		Streamed: []event{{Seq: "1", ID: "evt_1"}, {Seq: "2", ID: "evt_2"}, {Seq: "3", ID: "evt_3"}, {Seq: "5", ID: "evt_4"}, {Seq: "6", ID: "evt_5"}},
+		Streamed: []event{{Seq: "1", ID: "evt_1"}, {Seq: "2", ID: "evt_2"}, {Seq: "3", ID: "evt_3"}, {Seq: "5", ID: "evt_4"}, {Seq: "6", ID: "evt_5"}, {Seq: "7", ID: "evt_6"}},
 		Jobs: []job{
 			{ID: "cmd_1", State: "done"}, {ID: "cmd_2", State: "parked", Class: "uncertain"},
 			{ID: "cmd_3", State: "done", Delivery: "d0-0"}, {ID: "cmd_4", State: "done", Delivery: "d0-1"},
 			{ID: "cmd_5", State: "done", Text: "b0-0"}, {ID: "cmd_6", State: "done", Delivery: "b0-0"},
+			{ID: "cmd_7", State: "done", Delivery: "p0.0-0"},
 		},
 		Effects: []effect{
 			{Name: "d0-0/1", Count: 1}, {Name: "s0-0/1", Count: 1}, {Name: "s0-0/2", Count: 1}, {Name: "s0-0/3", Count: 1},
 			{Name: "s0-1/1", Count: 1}, {Name: "d0-1/1", Count: 1}, {Name: "bridged b0-0/1", Count: 1}, {Name: "b0-0/1", Count: 1},
+			{Name: "p0.0-0/1", Count: 1},
 		},
-		Receipts: []receipt{{ID: "evt_1"}, {ID: "evt_2"}, {ID: "evt_3"}, {ID: "evt_2"}, {ID: "evt_4"}, {ID: "evt_5"}},
+		Receipts: []receipt{{ID: "evt_1"}, {ID: "evt_2"}, {ID: "evt_3"}, {ID: "evt_2"}, {ID: "evt_4"}, {ID: "evt_5"}, {ID: "evt_6"}},
 	}
 }
 
@@ -59,21 +63,24 @@ func TestTheOracleSees(t *testing.T) {
 		what string
 	}{
 		{"a delivery without its event", func(e *evidence) {
-			e.Events = append(e.Events[:3:3], e.Events[4])
-			e.Streamed = append(e.Streamed[:3:3], e.Streamed[4])
+			e.Events = append(e.Events[:3:3], e.Events[4:]...)
+			e.Streamed = append(e.Streamed[:3:3], e.Streamed[4:]...)
 		}, lost, "d0-1 was acknowledged and is not in the log"},
 		{"a delivery with two events", func(e *evidence) {
-			e.Events = append(e.Events, event{Seq: "7", ID: "evt_6", Conversation: "e0", Name: "e0-0"})
-			e.Streamed = append(e.Streamed, event{Seq: "7", ID: "evt_6"})
+			e.Events = append(e.Events, event{Seq: "8", ID: "evt_7", Conversation: "e0", Name: "e0-0"})
+			e.Streamed = append(e.Streamed, event{Seq: "8", ID: "evt_7"})
 		}, duplicated, "e0-0 is in the log 2 times"},
 		{"a repeat answered otherwise", func(e *evidence) { e.Deliveries[0].Answers = []string{"1", "2"} }, duplicated, "answered as the first"},
 		{"a delivery refused", func(e *evidence) { e.Refused = []string{"delivery d0-2 was refused"} }, lost, "refused"},
 		{"a conversation in another order", func(e *evidence) { e.Events[1].Name, e.Events[3].Name = "d0-1", "d0-0" }, reordered, "d0-1 stands in the log before"},
 		{"a number counted twice", func(e *evidence) { e.Events[3].Count = "3" }, duplicated, "counted as 3"},
 		{"an answer with a number counted twice", func(e *evidence) { e.Deliveries[0].Answers = []string{"7"} }, duplicated, "answered 7"},
+		{"a delivery that waited and never ran", func(e *evidence) { e.Events, e.Streamed = e.Events[:5], e.Streamed[:5] }, lost, "p0.0-0 was acknowledged and is not in the log"},
+		{"a delivery that waited and ran on old state", func(e *evidence) { e.Events[5].Count = "2" }, duplicated, "p0.0-0 was counted as 2"},
+		{"a delivery to the app answered by its number", func(e *evidence) { e.Deliveries[5].Answers = []string{"1"} }, duplicated, "to be answered taken"},
 		{"numbers that fall", func(e *evidence) { e.Events[2].Seq = "2" }, reordered, `has number "2" after 2`},
 		{"a gap in the stream", func(e *evidence) { e.Streamed = append(e.Streamed[:1:1], e.Streamed[2:]...) }, lost, "not event evt_2"},
-		{"a stream that repeats itself", func(e *evidence) { e.Streamed = append(e.Streamed, e.Streamed[3]) }, duplicated, "stream said 6"},
+		{"a stream that repeats itself", func(e *evidence) { e.Streamed = append(e.Streamed, e.Streamed[3]) }, duplicated, "stream said 7"},
 		{"a command the host forgot", func(e *evidence) { e.Jobs = e.Jobs[1:] }, lost, "does not know"},
 		{"a command acknowledged twice", func(e *evidence) { e.Commands[0].IDs = []string{"cmd_1", "cmd_9"} }, duplicated, "under one key"},
 		{"a command of the plugin's that is gone", func(e *evidence) { e.Jobs = append(e.Jobs[:3:3], e.Jobs[4:]...) }, lost, "plugin asked for is not there"},

@@ -13,11 +13,8 @@ import (
 // The people of a shop write through a second connection of the ledger's, and a bridge
 // carries that to ELMA365 and the answers back.
 
-// connectShop makes the second connection, and the bridge between it and ELMA365.
-func (w *world) connectShop(ctx context.Context) (err error) {
-	if w.shop, err = w.connect(ctx, "ledger", map[string]string{"ledger_url": w.ledger.server.URL}); err != nil {
-		return err
-	}
+// bridgeShop makes the bridge between the second connection and ELMA365.
+func (w *world) bridgeShop(ctx context.Context) (err error) {
 	w.bridge, err = w.people.Tenant.CreateBridge(ctx, w.workspace.ID, client.NewBridge{Name: "shop", Customers: w.shop.ID, Agents: w.elma.ID})
 	return err
 }

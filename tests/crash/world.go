@@ -39,13 +39,16 @@ type world struct {
 
 	people    *stage.People
 	workspace domain.Workspace
+	// app is the ledger's, at which deliveries arrive whose connection nobody knows yet.
+	app client.Connection
 	// elma is ELMA365; ledged is the ledger's; shop is another of the ledger's, which bridge
-	// carries over to elma and back.
-	elma, ledged, shop client.Connection
-	bridge             client.Bridge
-	receiver           *receiver
-	subscriber         string
-	inbox              *stage.Inbox
+	// carries over to elma and back; branch is the one that has keys, by which deliveries to the
+	// app find it.
+	elma, ledged, shop, branch client.Connection
+	bridge                     client.Bridge
+	receiver                   *receiver
+	subscriber                 string
+	inbox                      *stage.Inbox
 
 	host  *process
 	lives int
@@ -70,8 +73,9 @@ func newWorld(ctx context.Context, p *product, seed uint64, root string) (*world
 		{"start the host", func(ctx context.Context) error { return w.revive(ctx, "") }},
 		{"let the plugins in", w.admit},
 		{"connect ELMA365", w.connectELMA},
+		{"register the app", w.register},
 		{"connect the ledger", w.connectLedger},
-		{"connect the shop", w.connectShop},
+		{"bridge the shop", w.bridgeShop},
 		{"subscribe", w.subscribe},
 	} {
 		if err := step.do(ctx); err != nil {
@@ -177,9 +181,9 @@ func (w *world) admit(ctx context.Context) (err error) {
 // connectELMA makes the connection whose platform has no names for its deliveries. Files
 // of its messages lie with the ledger.
 func (w *world) connectELMA(ctx context.Context) (err error) {
-	w.elma, err = w.connect(ctx, "elma365", map[string]string{
+	w.elma, err = w.connect(ctx, client.NewConnection{Plugin: "elma365", Settings: map[string]string{
 		"company_url": w.platform.URL(), "files_url": w.ledger.server.URL, "outcome_policy": "ignore", "unknown_chat": "accept",
-	})
+	}})
 	if err != nil {
 		return err
 	}
@@ -192,26 +196,45 @@ func (w *world) connectELMA(ctx context.Context) (err error) {
 	return err
 }
 
-func (w *world) connectLedger(ctx context.Context) (err error) {
-	w.ledged, err = w.connect(ctx, "ledger", map[string]string{"ledger_url": w.ledger.server.URL})
-	return err
+func (w *world) register(ctx context.Context) (err error) {
+	w.app, err = w.people.Operator.CreateApp(ctx, client.NewApp{Plugin: "ledger", Name: "ledger",
+		Settings: map[string]string{"ledger_url": w.ledger.server.URL}})
+	if err != nil {
+		return err
+	}
+	return w.allow(ctx, domain.HostWorkspace, w.app.ID)
 }
 
-func (w *world) connect(ctx context.Context, plugin string, settings map[string]string) (client.Connection, error) {
-	c, err := w.people.Tenant.CreateConnection(ctx, w.workspace.ID, client.NewConnection{Plugin: plugin, Name: plugin, Settings: settings})
+func (w *world) connectLedger(ctx context.Context) (err error) {
+	for _, c := range []*client.Connection{&w.ledged, &w.shop, &w.branch} {
+		if *c, err = w.connect(ctx, client.NewConnection{Plugin: "ledger", App: w.app.ID}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) connect(ctx context.Context, n client.NewConnection) (client.Connection, error) {
+	n.Name = n.Plugin
+	c, err := w.people.Tenant.CreateConnection(ctx, w.workspace.ID, n)
 	if err != nil {
 		return c, err
 	}
+	return c, w.allow(ctx, w.workspace.ID, c.ID)
+}
+
+// allow has the operator allow a connection, or an app, the platforms' addresses.
+func (w *world) allow(ctx context.Context, ws contract.WorkspaceID, c contract.ConnectionID) error {
 	var targets []string
 	for _, base := range []string{w.platform.URL(), w.ledger.server.URL} {
 		u, err := url.Parse(base)
 		if err != nil {
-			return c, err
+			return err
 		}
 		targets = append(targets, u.Host)
 	}
-	_, err = w.people.Operator.AllowPrivateTargets(ctx, w.workspace.ID, c.ID, targets)
-	return c, err
+	_, err := w.people.Operator.AllowPrivateTargets(ctx, ws, c, targets)
+	return err
 }
 
 // tenantID is what the load and the collecting need to name things.

@@ -24,6 +24,8 @@ type Scenario struct {
 var scenarios = []Scenario{
 	{"ingest", "webhooks through the real plugin at a fixed rate, and the highest rate that is borne", ingest},
 	{"ingest-bare", "the same server with and without the plugin, in turn", ingestBare},
+	{"apps", "webhooks that come to an app, Uspacy's signed notifications and inTandem's callbacks, beside ELMA365's", apps},
+	{"admission", "from a plugin's file in the folder until it is granted, for each of ours", admission},
 	{"first-attempt", "from a webhook to its event's first attempt at a subscriber", firstAttempt},
 	{"big", "ingest again, on a store of many gigabytes", big},
 	{"lanes", "many queued jobs in many lanes: start, drain, and who waits", lanes},

@@ -66,8 +66,9 @@ func TestEachScenarioForABlink(t *testing.T) {
 
 // checkCount fails for a budget that has nothing to do with speed and was not met.
 func checkCount(t *testing.T, row Row) {
-	if slices.Contains([]string{"acknowledged and lost", "kept twice", "jobs out of their lane's order", "answered otherwise, or not at all",
-		"events without a first attempt"}, row.What) && !*row.Met {
+	counts := []string{"acknowledged and lost", "kept twice", "jobs out of their lane's order", "answered otherwise, or not at all",
+		"events without a first attempt"}
+	if slices.ContainsFunc(counts, func(count string) bool { return strings.HasSuffix(row.What, count) }) && !*row.Met {
 		t.Errorf("%s is %v: %s", row.What, row.Value, row.Note)
 	}
 	if row.What == "jobs worked off" && row.Value != float64(blink.Jobs) {

@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	bench := &Bench{Progress: os.Stderr}
 	flags.StringVar(&bench.Plugin, "plugin", "./plugins/elma365", "folder of the plugin's source, or a .wasm that is packed already")
 	flags.StringVar(&bench.Dir, "dir", "", "folder to work in, on the disk to be measured; a temporary one, if not given")
-	flags.StringVar(&bench.Profile, "profile", "", "write a CPU profile of the host under the steady load of ingest to this file")
+	flags.StringVar(&bench.Profile, "profile", "", "write a CPU profile of the host under the steady load of ingest to this file, and those of apps to FILE.PLATFORM")
 	flags.Usage = func() {
 		fmt.Fprintf(flags.Output(), "Usage: go run ./tests/load [flags] [scenario…]\n\nScenarios:\n")
 		for _, s := range scenarios {

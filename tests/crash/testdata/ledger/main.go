@@ -10,7 +10,6 @@ import (
 
 	"github.com/seed75a60ee1/patchbay/pdk"
 	"github.com/seed75a60ee1/patchbay/pdk/contract"
-	"github.com/seed75a60ee1/patchbay/pdk/payload"
 )
 
 type connector struct{}
@@ -25,18 +24,21 @@ func init() { pdk.Register(connector{}) }
 func main() {}
 
 // Receive takes {"id","conversation"}: it counts the conversation's deliveries, tells the
-// number in an event and in its answer, and asks to be called again for an effect.
+// number in an event and in its answer, and asks to be called again for an effect. With "take"
+// it registers that as a key, by which the app's deliveries find this connection.
 func (connector) Receive(h pdk.Host, in *contract.ReceiveInput) (*contract.ReceiveOutput, error) {
-	body, err := h.DeliveryBody()
+	doc, err := delivered(h)
 	if err != nil {
 		return nil, err
 	}
-	doc, err := payload.Parse(body, payload.Limits{})
 	id, chat := doc.String("id"), doc.String("conversation")
-	if err != nil || id == "" || chat == "" {
-		return &contract.ReceiveOutput{
-			Response: contract.Response{Status: 400}, Rejected: &contract.Rejection{Code: "malformed"},
-		}, nil
+	if id == "" || chat == "" {
+		return &contract.ReceiveOutput{Response: malformed, Rejected: &contract.Rejection{Code: "malformed"}}, nil
+	}
+	if key := doc.String("take"); key != "" {
+		if err := h.RoutePut(key); err != nil {
+			return nil, err
+		}
 	}
 	old, _, _, err := h.KVGet("count/" + chat)
 	if err != nil {
@@ -47,13 +49,17 @@ func (connector) Receive(h pdk.Host, in *contract.ReceiveInput) (*contract.Recei
 	if err := h.KVPut(contract.KVPut{Key: "count/" + chat, Value: count}); err != nil {
 		return nil, err
 	}
+	response := contract.Response{Status: 200, Body: count}
+	if in.Routed != nil {
+		response = waits
+	}
 	conversation := contract.Conversation{ID: contract.ConversationID(chat)}
 	role, parts := contract.RoleAgent, []contract.Part{text(id), text(count)}
 	if strings.HasPrefix(chat, "b") { // a customer of the shop, whose words a bridge carries on
 		role, parts = contract.RoleCustomer, parts[:1]
 	}
 	return &contract.ReceiveOutput{
-		Response:  contract.Response{Status: 200, Body: count},
+		Response:  response,
 		DedupeKey: id,
 		Events: []contract.Event{{
 			Kind: contract.EventMessageCreated, Conversation: &conversation,
@@ -72,7 +78,11 @@ func text(s string) contract.Part {
 
 // Reconcile makes the one effect of a delivery.
 func (connector) Reconcile(h pdk.Host, in *contract.ReconcileInput) (*contract.CommandOutput, error) {
-	failure, err := effect(h, in.Connection.Settings["ledger_url"], in.Payload+"/1", false)
+	token := contract.CredentialAccessToken
+	if strings.HasPrefix(in.Payload, "p") { // it came to the app
+		token = contract.CredentialAppAccessToken
+	}
+	failure, err := effect(h, ledgerOf(&in.Connection), in.Payload+"/1", token, false)
 	return &contract.CommandOutput{Failure: failure}, err
 }
 
@@ -80,7 +90,7 @@ func (connector) Reconcile(h pdk.Host, in *contract.ReconcileInput) (*contract.C
 func (connector) SendMessage(h pdk.Host, in *contract.SendMessageInput) (*contract.CommandOutput, error) {
 	name := in.Message.Parts[0].Text.Plain
 	for step := 1; step <= 3; step++ {
-		failure, err := effect(h, in.Connection.Settings["ledger_url"], name+"/"+strconv.Itoa(step), step == 3)
+		failure, err := effect(h, ledgerOf(&in.Connection), name+"/"+strconv.Itoa(step), contract.CredentialAccessToken, step == 3)
 		if err != nil || failure != nil {
 			return &contract.CommandOutput{Failure: failure}, err
 		}
@@ -93,7 +103,7 @@ func (connector) SendMessage(h pdk.Host, in *contract.SendMessageInput) (*contra
 
 // effect makes one effect, unless an attempt before this one did. An answer that never
 // came leaves open what happened.
-func effect(h pdk.Host, url, name string, repeatable bool) (*contract.Failure, error) {
+func effect(h pdk.Host, url, name, token string, repeatable bool) (*contract.Failure, error) {
 	key := "done/" + name
 	if _, _, done, err := h.KVGet(key); err != nil || done {
 		return nil, err
@@ -101,7 +111,7 @@ func effect(h pdk.Host, url, name string, repeatable bool) (*contract.Failure, e
 	answer, err := h.HTTPSend(contract.HTTPRequest{
 		Method: "POST", URL: url, Idempotent: repeatable, TimeoutMillis: 10_000,
 		Headers: []contract.Header{{Name: "Effect", Value: name}, {Name: "Repeatable", Value: strconv.FormatBool(repeatable)},
-			{Name: "Authorization", Value: "Bearer " + pdk.Credential(contract.CredentialAccessToken)}},
+			{Name: "Authorization", Value: "Bearer " + pdk.Credential(token)}},
 	})
 	switch {
 	case err != nil && (certain(err) || repeatable):

@@ -10,7 +10,8 @@ import (
 
 var _ pdk.CredentialsRefresher = connector{}
 
-// RefreshCredentials gets the first pair of tokens, or the one that follows.
+// RefreshCredentials gets the first pair of tokens, or the one that follows, for a connection
+// or for the app.
 func (connector) RefreshCredentials(h pdk.Host, in *contract.RefreshCredentialsInput) (*contract.CommandOutput, error) {
 	body := `{"account":"` + string(in.Connection.ID) + `"`
 	if in.Reason != contract.RefreshMissing {
@@ -18,7 +19,7 @@ func (connector) RefreshCredentials(h pdk.Host, in *contract.RefreshCredentialsI
 	}
 	asked := time.Now()
 	answer, err := h.HTTPSend(contract.HTTPRequest{
-		Method: "POST", URL: in.Connection.Settings["ledger_url"] + "/token", Body: body + `}`, TimeoutMillis: 10_000,
+		Method: "POST", URL: ledgerOf(&in.Connection) + "/token", Body: body + `}`, TimeoutMillis: 10_000,
 		Headers: []contract.Header{{Name: "Content-Type", Value: "application/json"}},
 	})
 	switch {
