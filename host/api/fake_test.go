@@ -203,7 +203,7 @@ func (f *fake) Jobs(_ context.Context, filter domain.JobFilter, p domain.Page) (
 func aDelivery(id contract.DeliveryID) domain.Delivery {
 	return domain.Delivery{Delivery: contract.Delivery{ID: id, Method: "POST", Query: "sig=query-secret",
 		Headers: []contract.Header{{Name: "X-Token", Value: "header-secret"}}}, Workspace: owner(id), State: domain.DeliveryFailed,
-		Body: []byte("body-secret"), ReplayedAt: now}
+		Body: []byte("body-secret"), Sealed: strings.HasPrefix(string(id), "sealed"), ReplayedAt: now}
 }
 
 func (f *fake) Delivery(_ context.Context, id contract.DeliveryID) (domain.Delivery, error) {

@@ -128,6 +128,15 @@ func TestTenantsListTheirOwnWorkspaceOnly(t *testing.T) {
 	}
 }
 
+// TestASealedBodyIsShownToNobody: it is ciphertext, and what it holds are tokens.
+func TestASealedBodyIsShownToNobody(t *testing.T) {
+	h := open(t)
+	got := h.do("admin", "GET", "/v1/workspaces/wsp_1/deliveries/sealed_1", "")
+	if got.status != http.StatusOK || !strings.Contains(got.body, `"sealed":true`) || strings.Contains(got.body, "Ym9keS1zZWNyZXQ=") {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+}
+
 func TestRequestsReachTheRooms(t *testing.T) {
 	for _, tt := range []struct{ who, method, path, body, did string }{
 		{"admin", "POST", connectionsPath, `{"plugin":"p","name":"n","secrets":{"token":"x"}}`, "create connection wsp_1 p n map[token:x]"},

@@ -54,6 +54,8 @@ type invocation struct {
 	// is what it seems to carry in the way of tokens, to a plugin that may take some.
 	handed bool
 	brings []string
+	// bearers is what its Authorization header proves its sender with, which no recording shows.
+	bearers []string
 	// refresh is what the command renews; nil if it is none that does.
 	refresh *domain.Refresh
 	// recording is the invocation kept whole; nil if it never began.
@@ -69,9 +71,7 @@ func (inv *invocation) bring(d domain.Delivery) {
 	if !takesTokens(inv.version) {
 		return
 	}
-	if inv.brings = tokensIn(d); inv.brings != nil {
-		inv.brings = append(inv.brings, bearers(d.Headers)...)
-	}
+	inv.brings, inv.bearers = tokensIn(d), bearers(d.Headers)
 }
 
 // encodable and decodable are the two halves of the contract's generated codec.

@@ -23,7 +23,7 @@ func (inv *invocation) packed() []byte {
 			c.Answer = nil
 		}
 	}
-	maskTokens(inv.recording, inv.brings)
+	maskTokens(inv.recording, append(inv.bearers, inv.brings...))
 	return inv.recording.Pack()
 }
 

@@ -149,3 +149,20 @@ func TestA401IsFollowedByARefreshAtOnceUnlessThatIsTheSecondInARow(t *testing.T)
 		})
 	}
 }
+
+// TestARefreshThatBringsNoRefreshTokenKeepsTheOneThereIs: most platforms do not rotate it.
+func TestARefreshThatBringsNoRefreshTokenKeepsTheOneThereIs(t *testing.T) {
+	running(t, manifest.TokenRule{}, func(r *room) {
+		first := hour()
+		first.RefreshExpiresAt = time.Now().Add(30 * 24 * time.Hour)
+		from := r.put(first).Version
+		set, err := r.Put(ctx, domain.Connection{ID: conn, Workspace: "wsp_1"},
+			&contract.CredentialsPut{AccessToken: "access-1", ExpiresAt: time.Now().Add(time.Hour)}, &from, time.Now())
+		if err != nil || !set.CanRefresh || !set.RefreshExpiresAt.Equal(first.RefreshExpiresAt) {
+			t.Errorf("kept is %+v, %v", set, err)
+		}
+		if token, err := r.Refresh(ctx, r.owner()); err != nil || token.Reveal() != "refresh-0" {
+			t.Errorf("the refresh token is %q, %v", token.Reveal(), err)
+		}
+	})
+}

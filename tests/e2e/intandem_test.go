@@ -32,7 +32,7 @@ func newParlour(t *testing.T, flags ...string) *parlour {
 	var err error
 	p.platform, err = emulator.Start(emulator.Options{
 		Now:           func() time.Time { return time.Now().Add(time.Duration(p.ahead.Load())) },
-		RefreshTokens: true, RequestsPerSecond: 8, TypingV1: true,
+		RefreshTokens: true, TypingV1: true,
 	})
 	if err != nil {
 		t.Fatal(err)
