@@ -151,8 +151,11 @@ func (b *Broker) runCommand(ctx context.Context, v *registry.Version, c domain.C
 	j.close()
 	failpoint.Hit(failpoint.BrokerBeforeCommit)
 	if failure != nil {
-		if interrupted(failure) {
+		switch {
+		case interrupted(failure):
 			return job, nil, failure // the host stops: the job is run again
+		case errors.Is(failure, domain.ErrConflict):
+			return b.conflict(ctx, job, failure)
 		}
 		b.opts.Log.Error("a command's invocation failed", "command", job.ID, "export", job.Command.Export,
 			"plugin", c.Plugin, "attempt", job.Attempts+1, "error", failure)

@@ -58,6 +58,8 @@ type invocation struct {
 	bearers []string
 	// refresh is what the command renews; nil if it is none that does.
 	refresh *domain.Refresh
+	// raced tells that a write was refused because somebody else was faster.
+	raced bool
 	// recording is the invocation kept whole; nil if it never began.
 	recording *recording.Recording
 }
@@ -98,6 +100,9 @@ func (inv *invocation) call(ctx context.Context, in encodable, out contract.Deco
 		err = decodeOutput(result.Output, out)
 	}
 	inv.broker.opts.Metrics.Invocation(inv.version.Manifest.Name, inv.export, used.Took, used.Fuel, kindOf(err))
+	if failed := (*sandbox.GuestError)(nil); inv.raced && errors.As(err, &failed) {
+		return fmt.Errorf("%w: %w", domain.ErrConflict, err) // what the plugin made of a lost race
+	}
 	return err
 }
 

@@ -185,6 +185,35 @@ func TestACommandWhoseCommitLostARaceDoesNotSendAgain(t *testing.T) {
 	}
 }
 
+// A plugin that is told of a lost race may give up: it is run again, and what went out stays
+// sent once.
+func TestAPluginThatGivesUpOverALostRaceIsRunAgain(t *testing.T) {
+	w := newWorld(t, nil)
+	w.platform()
+	runs := 0
+	w.plugins.set(func(_ context.Context, g *call) ([]byte, error) {
+		runs++
+		entry := ask[contract.KVGetResult](g, contract.HostKVGet, &contract.KVGet{Key: "count"})
+		ask[contract.HTTPResult](g, contract.HostHTTPSend, post("one", false))
+		if runs == 1 { // somebody else changes the entry before this run writes it
+			w.put(t, "count", "theirs")
+		}
+		done := ask[contract.Done](g, contract.HostKVPut, &contract.KVPut{Key: "count", Value: entry.Value + "+ours", CheckVersion: true, ExpectedVersion: entry.Version})
+		if done.Error != nil {
+			return nil, &sandbox.GuestError{Export: "send_message", Message: done.Error.Message, Code: 1}
+		}
+		return contract.Marshal(&contract.CommandOutput{Sent: &contract.Sent{PlatformID: "p", Status: contract.MessageSent}}), nil
+	}, nil)
+	after := w.run(t, w.send(t, "chat", "hi"))
+	value, _, _, err := w.store.KVGet(t.Context(), "con_1", "count", time.Unix(w.now.Load(), 0))
+	if after.State != domain.JobDone || after.Attempts != 1 || value != "theirs+ours" || runs != 2 || err != nil {
+		t.Errorf("after %d runs the job is %v with %+v, attempt %d; the entry is %q, %v", runs, after.State, after.Failure, after.Attempts, value, err)
+	}
+	if got := w.sent(); !slices.Equal(got, []string{"one"}) {
+		t.Errorf("the platform was sent %q", got)
+	}
+}
+
 // put changes an entry as a delivery would.
 func (w *world) put(t *testing.T, key, value string) {
 	t.Helper()

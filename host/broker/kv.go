@@ -113,11 +113,13 @@ func (inv *invocation) redo(name contract.HostFunction) func(args, answer []byte
 			}
 		case contract.HostKVPut:
 			var in contract.KVPut
+			inv.raced = inv.raced || lostRace(answer)
 			if worked(answer) && contract.Unmarshal(args, &in) == nil {
 				inv.kv.write(inv.putting(&in))
 			}
 		case contract.HostKVDelete:
 			var in contract.KVDelete
+			inv.raced = inv.raced || lostRace(answer)
 			if worked(answer) && contract.Unmarshal(args, &in) == nil {
 				inv.kv.write(deleting(&in))
 			}
@@ -125,6 +127,12 @@ func (inv *invocation) redo(name contract.HostFunction) func(args, answer []byte
 			inv.redoRoute(args, answer, name == contract.HostRouteDelete)
 		}
 	}
+}
+
+// lostRace tells whether a write was refused because an entry had another version.
+func lostRace(answer []byte) bool {
+	var done contract.Done
+	return contract.Unmarshal(answer, &done) == nil && done.Error != nil && done.Error.Code == contract.HostConflict
 }
 
 func worked(answer []byte) bool {
@@ -175,6 +183,7 @@ func (inv *invocation) change(ctx context.Context, w domain.KVWrite) (*contract.
 			return nil, err
 		}
 		if version != w.ExpectedVersion {
+			inv.raced = true
 			return &contract.Done{Error: &contract.HostError{Code: contract.HostConflict, Certain: true,
 				Message: "the entry has another version than expected"}}, nil
 		}

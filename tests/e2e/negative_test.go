@@ -87,7 +87,8 @@ func twoTenants(t *testing.T, flags ...string) (s *scene, victim, rival tenancy)
 
 // common fills in what belongs to nobody.
 func common(ids map[string]string) map[string]string {
-	all := map[string]string{"contact": "user-walk", "run": "1", "name": "token", "plugin": "elma365", "digest": "sha256:0"}
+	all := map[string]string{"contact": "user-walk", "run": "1", "name": "token", "plugin": "elma365", "digest": "sha256:0",
+		"app": "app_none", "key": "portal:none"}
 	maps.Copy(all, ids)
 	return all
 }
