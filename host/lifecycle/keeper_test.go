@@ -113,7 +113,16 @@ func (f *fake) ExpireParked(_ context.Context, now time.Time, most int) (due []d
 	return due, f.fails
 }
 
+// waiting returns how much is parked, and what was audited.
+func (f *fake) waiting() (parked int, audited []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.parked), slices.Clone(f.audited)
+}
+
 func (f *fake) Audit(_ context.Context, e domain.AuditEntry) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.audited = append(f.audited, e.Actor+" "+e.Action)
 	return nil
 }

@@ -28,13 +28,13 @@ func TestWhatNobodyClaimsIsGivenUpAndAudited(t *testing.T) {
 		}()
 		time.Sleep(59 * time.Second)
 		synctest.Wait()
-		if len(f.parked) != 26 || len(f.audited) != 0 {
-			t.Errorf("before its time %d wait", len(f.parked))
+		if parked, audited := f.waiting(); parked != 26 || len(audited) != 0 {
+			t.Errorf("before its time %d wait, audited %q", parked, audited)
 		}
 		time.Sleep(31 * time.Second)
 		synctest.Wait()
-		if len(f.parked) != 1 || len(f.audited) != 25 || f.audited[0] != "host delivery.expired" {
-			t.Errorf("%d wait, audited %d", len(f.parked), len(f.audited))
+		if parked, audited := f.waiting(); parked != 1 || len(audited) != 25 || audited[0] != "host delivery.expired" {
+			t.Errorf("%d wait, audited %q", parked, audited)
 		}
 		cancel()
 		<-done
