@@ -120,13 +120,16 @@ func (b *Broker) invoke(ctx context.Context, v *registry.Version, c domain.Conne
 		j.anew() // nothing went out that must not go out again
 	}
 	b.unsettled.Store(job.ID, j)
+	var lost error
 	for range maxTries {
 		after, spawned, err := b.runCommand(ctx, v, c, job, j)
 		if !errors.Is(err, domain.ErrConflict) {
 			return after, spawned, err
 		}
+		lost = err
 		j.rerun()
 	}
+	b.opts.Log.Error("a command lost one race after the other", "command", job.ID, "export", job.Command.Export, "plugin", c.Plugin, "error", lost)
 	return b.fail(ctx, job, nil, j.failure("conflict", "Something that the command relied on kept changing."))
 }
 

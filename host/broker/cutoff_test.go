@@ -126,6 +126,38 @@ func (f *fullForAll) WriteJournal(ctx context.Context, job string, from int, ent
 
 // TestAnAnswerThatTheDiskDidNotTakeIsNotForgotten: the plugin breaks down over a refusal
 // while the disk is full. That the platform refused is known all the same.
+// TestACommandThatWasCutOffAfterALostRaceIsStillRunAgain: that the race was lost is known from
+// the journal alone.
+func TestACommandThatWasCutOffAfterALostRaceIsStillRunAgain(t *testing.T) {
+	var w *world
+	raced := false
+	w = newWorld(t, func(_ context.Context, g *call) ([]byte, error) {
+		entry := ask[contract.KVGetResult](g, contract.HostKVGet, &contract.KVGet{Key: "count"})
+		if !raced {
+			raced = true
+			w.put(t, "count", "theirs")
+		}
+		done := ask[contract.Done](g, contract.HostKVPut, &contract.KVPut{Key: "count", Value: entry.Value + "+ours", CheckVersion: true, ExpectedVersion: entry.Version})
+		ask[contract.HTTPResult](g, contract.HostHTTPSend, post("two", true))
+		if done.Error != nil {
+			return nil, &sandbox.GuestError{Message: done.Error.Code}
+		}
+		return contract.Marshal(&contract.CommandOutput{Sent: &contract.Sent{PlatformID: "p", Status: contract.MessageSent}}), nil
+	})
+	w.platform("two")
+	job := w.send(t, "chat", "hi")
+	w.runCut(t, job)
+	w.restart()
+	after := w.run(t, job)
+	value, _, _, err := w.store.KVGet(t.Context(), "con_1", "count", time.Unix(w.now.Load(), 0))
+	if after.State != domain.JobDone || after.Attempts != 1 || value != "theirs+ours" || err != nil {
+		t.Errorf("the job is %v with %+v, attempt %d; the entry is %q, %v", after.State, after.Failure, after.Attempts, value, err)
+	}
+	if got := w.sent(); !slices.Equal(got, []string{"two", "two"}) {
+		t.Errorf("the platform was sent %q, once cut off and once again", got)
+	}
+}
+
 func TestAnAnswerThatTheDiskDidNotTakeIsNotForgotten(t *testing.T) {
 	w := newWorld(t, func(_ context.Context, g *call) ([]byte, error) {
 		ask[contract.HTTPResult](g, contract.HostHTTPSend, post("one", false))

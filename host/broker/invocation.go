@@ -176,10 +176,10 @@ func (inv *invocation) connectionInfo() contract.Connection {
 	info := contract.Connection{ID: c.ID, Workspace: c.Workspace, Name: c.Name, State: c.State, IsApp: c.IsApp}
 	switch {
 	case c.IsApp:
-		info.Settings = m.In(manifest.ScopeApp).WithDefaults(c.Settings)
+		info.Settings = m.WithDefaultsIn(manifest.ScopeApp, c.Settings)
 	case inv.app != nil:
-		info.Settings = m.In(manifest.ScopeConnection).WithDefaults(c.Settings)
-		info.App = &contract.App{ID: inv.app.ID, Settings: m.In(manifest.ScopeApp).WithDefaults(inv.app.Settings)}
+		info.Settings = m.WithDefaultsIn(manifest.ScopeConnection, c.Settings)
+		info.App = &contract.App{ID: inv.app.ID, Settings: m.WithDefaultsIn(manifest.ScopeApp, inv.app.Settings)}
 	default:
 		info.Settings = m.WithDefaults(c.Settings)
 	}

@@ -52,11 +52,11 @@ func policyOf(p domain.Plugin, c domain.Connection, app *domain.Connection) doma
 // app; defaults are filled in.
 func settingsOf(m *manifest.Manifest, c domain.Connection, app *domain.Connection) map[string]string {
 	if c.IsApp {
-		return m.In(manifest.ScopeApp).WithDefaults(c.Settings)
+		return m.WithDefaultsIn(manifest.ScopeApp, c.Settings)
 	}
-	settings := m.In(manifest.ScopeConnection).WithDefaults(c.Settings)
+	settings := m.WithDefaultsIn(manifest.ScopeConnection, c.Settings)
 	if app != nil {
-		maps.Copy(settings, m.In(manifest.ScopeApp).WithDefaults(app.Settings))
+		maps.Copy(settings, m.WithDefaultsIn(manifest.ScopeApp, app.Settings))
 	}
 	return settings
 }

@@ -130,6 +130,7 @@ func (b *Broker) attempt(ctx context.Context, c domain.Connection, d *domain.Del
 		return Answer{}, "", nil, err
 	}
 	d.Digest = version.Digest
+	var lost error
 	for try := range maxTries {
 		if try == 1 {
 			lock := b.lock(c.ID)
@@ -148,8 +149,9 @@ func (b *Broker) attempt(ctx context.Context, c domain.Connection, d *domain.Del
 			}
 			return Answer{}, "", inv.packed(), err
 		}
+		lost = err
 	}
-	return Answer{}, "", nil, fmt.Errorf("other deliveries kept changing what this one read, %d times: %w", maxTries, domain.ErrConflict)
+	return Answer{}, "", nil, fmt.Errorf("what this delivery read kept changing, %d times: %w", maxTries, lost)
 }
 
 // acquire returns the plugin version for a connection, if its workspace allows it.

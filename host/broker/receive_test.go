@@ -65,6 +65,20 @@ func TestARejectedDeliveryHasNoEffectsAndIsAudited(t *testing.T) {
 	}
 }
 
+func TestADeliveryThatLosesEveryRaceSaysWhatThePluginMadeOfIt(t *testing.T) {
+	runs := 0
+	w := newWorld(t, func(_ context.Context, g *call) ([]byte, error) {
+		runs++
+		done := ask[contract.Done](g, contract.HostKVPut, &contract.KVPut{Key: "k", Value: "v", CheckVersion: true, ExpectedVersion: 7})
+		return nil, &sandbox.GuestError{Message: "no luck: " + done.Error.Code}
+	})
+	answer := w.deliver(t, "hello")
+	kept, err := w.store.Delivery(t.Context(), answer.Delivery)
+	if answer.Status != 503 || err != nil || kept.Code != "conflict" || !strings.Contains(kept.Reason, "no luck: conflict") || runs < 2 {
+		t.Errorf("after %d runs answered %d, kept as %q because %q, %v", runs, answer.Status, kept.Code, kept.Reason, err)
+	}
+}
+
 func TestThePluginMayFailAndTheDeliveryMayNot(t *testing.T) {
 	returns := func(out []byte, err error) guest {
 		return func(context.Context, *call) ([]byte, error) { return out, err }

@@ -73,6 +73,7 @@ func (b *Broker) askRoute(ctx context.Context, app domain.Connection, d *domain.
 		return routed{}, fmt.Errorf("plugin %q: %w", app.Plugin, errNoRoute)
 	}
 	d.Digest = version.Digest
+	var lost error
 	for try := range maxTries {
 		if try == 1 {
 			lock := b.lock(app.ID)
@@ -83,8 +84,9 @@ func (b *Broker) askRoute(ctx context.Context, app domain.Connection, d *domain.
 		if err == nil || !errors.Is(err, domain.ErrConflict) {
 			return r, err
 		}
+		lost = err
 	}
-	return routed{}, fmt.Errorf("other deliveries kept changing what this one read, %d times: %w", maxTries, domain.ErrConflict)
+	return routed{}, fmt.Errorf("what this delivery read kept changing, %d times: %w", maxTries, lost)
 }
 
 // errNoRoute means that a plugin has an app and cannot say whose a delivery is.
@@ -98,7 +100,7 @@ func (b *Broker) routeOnce(ctx context.Context, v *registry.Version, app domain.
 		inv.now = d.ReceivedAt
 	}
 	inv.bring(d)
-	in := &contract.RouteInput{Delivery: d.Delivery, App: app.ID, Settings: v.Manifest.In(manifest.ScopeApp).WithDefaults(app.Settings)}
+	in := &contract.RouteInput{Delivery: d.Delivery, App: app.ID, Settings: v.Manifest.WithDefaultsIn(manifest.ScopeApp, app.Settings)}
 	var r routed
 	done := b.turns.take()
 	began := time.Now()

@@ -108,6 +108,22 @@ func (m *Manifest) WithDefaults(values map[string]string) map[string]string {
 	return full
 }
 
+// WithDefaultsIn is WithDefaults for the settings of one scope: m.In(scope).WithDefaults(values)
+// without the copy, for whoever needs it with every delivery.
+func (m *Manifest) WithDefaultsIn(scope Scope, values map[string]string) map[string]string {
+	full := make(map[string]string, len(m.Settings))
+	for name, s := range m.Settings {
+		if !s.Scope.is(scope) {
+			continue
+		}
+		full[name] = s.Default
+		if value, ok := values[name]; ok && s.isSet(value) {
+			full[name] = value
+		}
+	}
+	return full
+}
+
 // isSet tells whether a value that a tenant gave sets anything. An empty text is a text;
 // an empty number is none.
 func (s Setting) isSet(value string) bool {
